@@ -1,0 +1,98 @@
+//! User pool ids, and the region that one begins with.
+
+use std::{fmt, sync::LazyLock};
+
+use regex::Regex;
+
+use super::text;
+
+/// An AWS region whose name has the right form; whether it exists only AWS knows.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Region(String);
+
+/// It becomes part of a host name, so it is pinned to the form that all of AWS's regions have.
+static REGION: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new("^[a-z]{2,5}(-[a-z]{2,12}){1,3}-[0-9]{1,2}$").ok());
+
+/// Longest name of a region in AWS's endpoints data is 14 (`ap-southeast-1`, `us-isob-east-1`); this leaves room.
+const REGION_LENGTH_MAX: usize = 25;
+
+impl Region {
+    /// Reads a region's name.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let well_formed = REGION.as_ref().is_some_and(|pattern| pattern.is_match(text));
+        if well_formed && text.len() <= REGION_LENGTH_MAX {
+            return Ok(Self(text.to_owned()));
+        }
+        Err("does not name an AWS region such as us-east-1".to_owned())
+    }
+
+    /// The name, such as `us-east-1`.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The partition that a region of this name belongs to, by AWS's own prefixes (partitions.json).
+    pub fn partition(&self) -> &'static str {
+        const PARTITIONS: [(&str, &str); 7] = [
+            ("cn-", "aws-cn"),
+            ("us-gov-", "aws-us-gov"),
+            ("eusc-", "aws-eusc"),
+            ("us-isob-", "aws-iso-b"),
+            ("eu-isoe-", "aws-iso-e"),
+            ("us-isof-", "aws-iso-f"),
+            ("us-iso-", "aws-iso"),
+        ];
+        let found = PARTITIONS.iter().find(|(prefix, _)| self.0.starts_with(prefix));
+        found.map_or("aws", |(_, partition)| partition)
+    }
+}
+
+impl fmt::Display for Region {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The id of a Cognito user pool: 1 to 55 characters, `[\w-]+_[0-9a-zA-Z]+` (AWS `UserPoolIdType`),
+/// of which the part before the last underscore is the region.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct UserPoolId {
+    text: String,
+    region: Region,
+}
+
+impl UserPoolId {
+    /// Reads a pool id.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(text: String) -> Result<Self, String> {
+        text::length(&text, &(1..=55))?;
+        let Some((region, own)) = text.split_once('_') else {
+            return Err(
+                "must be a region, an underscore and the pool's own part, such as us-east-1_AbCdEfGhI".to_owned()
+            );
+        };
+        if own.is_empty() || !own.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            return Err(
+                "must have ASCII letters and digits after the underscore, such as us-east-1_AbCdEfGhI".to_owned()
+            );
+        }
+        let region = Region::parse(region).map_err(|why| format!("the part before the underscore {why}"))?;
+        Ok(Self { text, region })
+    }
+
+    /// The id as given.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The region that the pool lives in.
+    pub fn region(&self) -> &Region {
+        &self.region
+    }
+}

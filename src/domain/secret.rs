@@ -1,0 +1,76 @@
+//! A text that no formatter shows, and the keyed hash that stands for it.
+
+use std::fmt;
+
+use aws_lc_rs::{
+    hmac,
+    rand::{SecureRandom, SystemRandom},
+};
+use zeroize::Zeroizing;
+
+/// The value of one detail. Any of them may be a secret (the schema is open at AWS), so none is ever shown.
+///
+/// Overwritten in memory when dropped. The copies that prost and the AWS SDK make are theirs and are not.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    /// Takes the text over.
+    pub fn new(text: String) -> Self {
+        Self(Zeroizing::new(text))
+    }
+
+    /// The text, for the one place that sends it to AWS and for the rules that read it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+impl fmt::Display for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("…")
+    }
+}
+
+/// Makes fingerprints of secrets: equal for an equal secret at the same place, useless for guessing it.
+#[derive(Debug)]
+pub struct Fingerprinter(hmac::Key);
+
+/// Bytes of the HMAC that a fingerprint keeps: 128 bits, far beyond any chance collision.
+const FINGERPRINT_BYTES: usize = 16;
+
+impl Fingerprinter {
+    /// With a key of this process's own: fingerprints change at every start and differ between replicas.
+    ///
+    /// # Errors
+    /// When the operating system gives no randomness.
+    pub fn of_this_process() -> Result<Self, aws_lc_rs::error::Unspecified> {
+        let mut key = Zeroizing::new([0_u8; 32]);
+        SystemRandom::new().fill(&mut *key)?;
+        Ok(Self::with_key(&*key))
+    }
+
+    /// With a configured key, so that fingerprints can be compared between replicas and over restarts.
+    pub fn with_key(key: &[u8]) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, key))
+    }
+
+    /// HMAC-SHA-256 over `place` (the resource), `key` and the secret, cut to 128 bits, as hexadecimal digits.
+    /// The place is part of it, so that equal secrets of two providers cannot be told to be equal.
+    pub fn of(&self, place: &str, key: &str, secret: &str) -> String {
+        let mut context = hmac::Context::with_key(&self.0);
+        for part in [place, key] {
+            context.update(part.as_bytes());
+            context.update(&[0]);
+        }
+        context.update(secret.as_bytes());
+        let tag = context.sign();
+        tag.as_ref().iter().take(FINGERPRINT_BYTES).map(|byte| format!("{byte:02x}")).collect()
+    }
+}

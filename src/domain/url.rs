@@ -1,0 +1,84 @@
+//! The one reading of a URL in a provider's details.
+//!
+//! AWS fetches some of these URLs and users' browsers are sent to others; policy judges their hosts. So a URL
+//! whose host two parsers could read differently is refused instead of interpreted.
+
+use url::Url;
+
+/// Reads an https URL and answers its host, lower-case and without a trailing dot.
+pub(super) fn https_host(text: &str) -> Result<String, String> {
+    let Some(rest) = text.strip_prefix("https://") else {
+        return Err("must be a URL that begins with https://".to_owned());
+    };
+    // RFC 3986 needs no other character; WHATWG parsers drop tabs and line breaks and turn `\` into `/`.
+    let legible = |byte: u8| byte.is_ascii_graphic() && !br#"\"<>^`{|}"#.contains(&byte);
+    if !text.bytes().all(legible) {
+        return Err(
+            "must be a URL of visible ASCII characters; percent-encode others, write hosts in punycode".to_owned()
+        );
+    }
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    if authority.contains('@') {
+        return Err("must be a URL without user name and password".to_owned());
+    }
+    let url = Url::parse(text).map_err(|why| format!("must be a URL: {why}"))?;
+    let host = url.host_str().unwrap_or_default();
+    let written = match authority.rsplit_once(':') {
+        Some((before, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => before,
+        _ => authority,
+    };
+    if host.is_empty() || !written.eq_ignore_ascii_case(host) {
+        return Err("must be a URL whose host is written in its plain form".to_owned());
+    }
+    let host = host.trim_end_matches('.').to_ascii_lowercase();
+    if host.is_empty() { Err("must be a URL with a host".to_owned()) } else { Ok(host) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::https_host;
+
+    #[test]
+    fn hosts_are_lower_case_and_without_a_trailing_dot() {
+        for (text, host) in [
+            ("https://idp.example", "idp.example"),
+            ("https://IDP.Example:443/a?b=c#d", "idp.example"),
+            ("https://idp.example./.well-known", "idp.example"),
+            ("https://[2001:db8::1]:8443/", "[2001:db8::1]"),
+            ("https://xn--bcher-kva.example/", "xn--bcher-kva.example"),
+        ] {
+            assert_eq!(https_host(text).as_deref(), Ok(host), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_url_that_two_parsers_could_read_differently_is_refused() {
+        for text in [
+            "",
+            "idp.example",
+            "http://idp.example",
+            "HTTPS://idp.example",
+            "https:idp.example",
+            "https:/idp.example",
+            "https://",
+            "https://.",
+            "https:///path",
+            "https://good.example@evil.example",
+            "https://user:pw@idp.example",
+            "https://good.example\\@evil.example",
+            "https://good.example\t.evil.example",
+            " https://idp.example",
+            "https://idp.example\n",
+            "https://bücher.example",
+            "https://evil%2eexample",
+            "https://0x7f.1/",
+            "https://2130706433/",
+            "https://127.1",
+            "https://idp.example:99999",
+            "https://idp.example:x",
+            "https://[::1",
+        ] {
+            assert!(https_host(text).is_err(), "taken: {text:?}");
+        }
+    }
+}

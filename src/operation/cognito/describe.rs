@@ -1,0 +1,53 @@
+//! `DescribeIdentityProvider`.
+
+use aws_sdk_cognitoidentityprovider::operation::RequestId;
+
+use super::answer::provider;
+use crate::{
+    domain::{Action, ProviderName, Resource, Subject, UserPoolId, Violations},
+    operation::{Aws, Operation, Rules},
+    policy::Permit,
+    proto::cognito::v1::{DescribeIdentityProviderRequest, DescribeIdentityProviderResponse},
+    upstream::{UpstreamFault, incomplete},
+};
+
+/// A provider that is to be read.
+#[derive(Debug)]
+pub struct Describe {
+    pool: UserPoolId,
+    name: ProviderName,
+}
+
+impl Operation for Describe {
+    type Request = DescribeIdentityProviderRequest;
+    type Reply = DescribeIdentityProviderResponse;
+
+    const ACTION: Action = Action::CognitoDescribe;
+
+    fn parse(request: Self::Request, _: &Rules) -> Result<Self, Violations> {
+        let mut found = Violations::none();
+        let pool = found.take("user_pool_id", UserPoolId::parse(request.user_pool_id));
+        let name = found.take("provider_name", ProviderName::parse_existing(request.provider_name));
+        match (pool, name) {
+            (Some(pool), Some(name)) => Ok(Self { pool, name }),
+            _ => Err(found),
+        }
+    }
+
+    fn subject(&self) -> Subject<'_> {
+        Subject::new(Self::ACTION, Resource::UserPool(&self.pool), Some(self.name.as_str()))
+    }
+
+    async fn call(&self, aws: &Aws, _permit: Permit) -> Result<Self::Reply, UpstreamFault> {
+        let region = self.pool.region();
+        let client = aws.upstream.cognito(region, self.repeat());
+        let call =
+            client.describe_identity_provider().user_pool_id(self.pool.as_str()).provider_name(self.name.as_str());
+        let output = aws.upstream.send(Self::ACTION, region, call.send()).await?;
+        let request_id = output.request_id().map(str::to_owned);
+        let Some(found) = output.identity_provider else {
+            return Err(incomplete(Self::ACTION, region, "IdentityProvider", request_id.as_deref()));
+        };
+        Ok(DescribeIdentityProviderResponse { identity_provider: Some(provider(aws, &self.pool, found)) })
+    }
+}

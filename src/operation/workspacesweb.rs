@@ -1,0 +1,10 @@
+//! The five operations of Amazon `WorkSpaces` Web.
+
+mod answer;
+mod create;
+mod delete;
+mod get;
+mod list;
+mod update;
+
+pub use self::{create::Create, delete::Delete, get::Get, list::List, update::Update};

@@ -1,0 +1,531 @@
+//! The one table of errors: what happened → gRPC code, reason, details, and whether to try again.
+//!
+//! The first row that matches counts, so a row with a condition stands above the row without. Source: the project's
+//! API facts, sections G.3 (answers of AWS's) and G.4 (failures without one). `tests/golden/status_table.txt` is its
+//! printed form.
+
+use tonic::Code::{
+    self, Aborted, AlreadyExists, DeadlineExceeded, FailedPrecondition, Internal, InvalidArgument, NotFound,
+    PermissionDenied, ResourceExhausted, Unauthenticated, Unavailable, Unimplemented, Unknown,
+};
+
+use crate::{
+    domain::{
+        Effect, Repeat,
+        Service::{self, Cognito, WorkspacesWeb},
+    },
+    fault::{Deadline, Fault},
+    upstream::{AwsError, Cause, SdkFailure, UpstreamFault},
+};
+
+/// What a row is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trigger {
+    /// An error code of AWS's.
+    Code(&'static str),
+    /// An error of AWS's with a code that no row names, by HTTP status.
+    Http(u16),
+    /// Such an error with any status of 500 and more.
+    Http5xx,
+    /// Such an error with any other status.
+    HttpOther,
+    /// A failure without an answer.
+    Sdk(SdkFailure),
+    /// Our own refusal or failure.
+    Own(Own),
+}
+
+/// The faults that do not come from AWS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Own {
+    Unidentified,
+    Invalid,
+    Undecodable,
+    TooLarge,
+    UnknownMethod,
+    Denied,
+    Overloaded,
+    Draining,
+    CallersDeadline,
+    OursDeadline,
+    Internal,
+}
+
+/// What must hold besides the trigger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum When {
+    /// Nothing.
+    Always,
+    /// AWS's text holds this. Texts change: such a row may refine a code, never what may be repeated.
+    Text(&'static str),
+    /// AWS's `reason` is this.
+    Reason(&'static str),
+    /// AWS's `reason` is this, and it names no field.
+    ReasonWithoutFields(&'static str),
+    /// The resource that AWS names is an identity provider, and the call creates one.
+    CreatesExisting,
+    /// The call has this effect.
+    Effect(Effect),
+}
+
+/// Which further details the error carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Extra {
+    /// None.
+    Nothing,
+    /// `BadRequest` with our own violations.
+    Violations,
+    /// `BadRequest` with the fields that AWS's text is about.
+    FieldsOfText,
+    /// `BadRequest` with AWS's `fieldList`.
+    FieldList,
+    /// `BadRequest` with this field.
+    Field(&'static str),
+    /// `BadRequest` with the field that the region was read from.
+    RegionField,
+    /// `ResourceInfo`.
+    Resource,
+    /// `QuotaFailure` for a rate.
+    Rate,
+    /// `QuotaFailure` for a number of things.
+    Quota,
+    /// `PreconditionFailure` of this type.
+    Precondition(&'static str),
+    /// `PreconditionFailure` with the resource that AWS names.
+    Conflict,
+}
+
+/// What callers and meshes are told about trying again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Retry {
+    /// `grpc-retry-pushback-ms: -1`: not as it is.
+    Never,
+    /// `RetryInfo`, and `grpc-retry-pushback-ms` with the same delay.
+    After,
+    /// `RetryInfo` for the caller, who must look first, and `-1` for whoever repeats blindly.
+    CallerAfter,
+    /// Nothing was executed: anyone may try again at once, best at another replica.
+    Free,
+}
+
+/// A gRPC code with its reason.
+pub(super) type Answer = (Code, &'static str);
+
+/// One row.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Row {
+    pub(super) trigger: Trigger,
+    pub(super) service: Option<Service>,
+    pub(super) when: When,
+    /// For a read.
+    pub(super) read: Answer,
+    /// For a write whose repetition has no further effect.
+    pub(super) same_effect: Answer,
+    /// For a write that must not be repeated blindly.
+    pub(super) once: Answer,
+    pub(super) extra: Extra,
+    pub(super) retry: Retry,
+    /// Begins the message.
+    pub(super) text: &'static str,
+    /// Whether AWS's text, scrubbed, ends the message: only where it is about the caller's own input.
+    pub(super) with_aws_text: bool,
+}
+
+impl Row {
+    const fn of(self, service: Service) -> Self {
+        Self { service: Some(service), ..self }
+    }
+    const fn when(self, when: When) -> Self {
+        Self { when, ..self }
+    }
+    const fn with(self, extra: Extra) -> Self {
+        Self { extra, ..self }
+    }
+    const fn retry(self, retry: Retry) -> Self {
+        Self { retry, ..self }
+    }
+    const fn aws_text(self) -> Self {
+        Self { with_aws_text: true, ..self }
+    }
+    /// Another answer where the outcome of a write that must not be repeated is not known.
+    const fn but_once(self, code: Code, reason: &'static str) -> Self {
+        Self { once: (code, reason), ..self }
+    }
+    /// Another answer for every write.
+    const fn but_write(self, code: Code, reason: &'static str) -> Self {
+        Self { same_effect: (code, reason), once: (code, reason), ..self }
+    }
+
+    /// The answer for a call of this kind, and what is said about trying again. Without a kind, or where AWS
+    /// surely executed nothing, a write is answered like a read.
+    pub(super) fn answer(&self, repeat: Option<Repeat>) -> (Answer, Retry) {
+        let answer = match repeat {
+            None | Some(Repeat::Read) => self.read,
+            Some(Repeat::SameEffect) => self.same_effect,
+            Some(Repeat::Once) => self.once,
+        };
+        // Where a write is answered differently, its outcome is not known.
+        (answer, if answer == self.read { self.retry } else { Retry::Never })
+    }
+
+    /// The row for a fault.
+    pub(super) fn of_fault(fault: &Fault) -> Self {
+        let found = match fault {
+            Fault::Upstream(fault) => Self::of_upstream(fault),
+            own => TABLE.iter().find(|row| row.trigger == Trigger::Own(Own::of(own))).copied(),
+        };
+        found.unwrap_or(LAST)
+    }
+
+    fn of_upstream(fault: &UpstreamFault) -> Option<Self> {
+        let find = |trigger: Trigger| TABLE.iter().find(|row| row.trigger == trigger && row.holds(fault)).copied();
+        let status = fault.http_status.unwrap_or_default();
+        let general = if status >= 500 { Trigger::Http5xx } else { Trigger::HttpOther };
+        let by_status = || find(Trigger::Http(status)).or_else(|| find(general));
+        match &fault.cause {
+            Cause::Sdk(SdkFailure::UnparsableError) => by_status().map(Self::unparsable),
+            Cause::Sdk(failure) => find(Trigger::Sdk(*failure)),
+            Cause::Aws(error) => {
+                let code = error.code.as_deref().unwrap_or_default();
+                let is_code = |row: &&Self| matches!(row.trigger, Trigger::Code(name) if name == code);
+                let by_code = TABLE.iter().filter(is_code).find(|row| row.holds(fault)).copied();
+                by_code.or_else(by_status)
+            }
+        }
+    }
+
+    /// An error answer without a code: judged by its status, under a reason of its own.
+    fn unparsable(self) -> Self {
+        let named = |(code, _): Answer| (code, "AWS_UNPARSABLE_RESPONSE");
+        let (read, same_effect, once) = (named(self.read), named(self.same_effect), named(self.once));
+        Self { read, same_effect, once, text: BAD_ANSWER, ..self }
+    }
+
+    fn holds(&self, fault: &UpstreamFault) -> bool {
+        let none = AwsError::default();
+        let error = if let Cause::Aws(error) = &fault.cause { error } else { &none };
+        let effect = fault.action.effect();
+        self.service.is_none_or(|service| service == fault.action.service())
+            && match self.when {
+                When::Always => true,
+                When::Text(part) => error.message.to_ascii_lowercase().contains(&part.to_ascii_lowercase()),
+                When::Reason(reason) => error.reason.as_deref() == Some(reason),
+                When::ReasonWithoutFields(reason) => error.reason.as_deref() == Some(reason) && error.fields.is_empty(),
+                When::Effect(wanted) => effect == wanted,
+                When::CreatesExisting => {
+                    let kind = error.resource_type.as_deref().unwrap_or_default().to_ascii_lowercase();
+                    let id = error.resource_id.as_deref().unwrap_or_default();
+                    effect == Effect::Create && (kind.contains("identityprovider") || id.contains(":identityProvider/"))
+                }
+            }
+    }
+}
+
+impl Own {
+    /// The key of a fault that does not come from AWS.
+    fn of(fault: &Fault) -> Self {
+        match fault {
+            Fault::Unidentified(_) => Self::Unidentified,
+            Fault::Invalid(_) => Self::Invalid,
+            Fault::Undecodable => Self::Undecodable,
+            Fault::TooLarge => Self::TooLarge,
+            Fault::UnknownMethod => Self::UnknownMethod,
+            Fault::Denied(_) => Self::Denied,
+            Fault::Overloaded => Self::Overloaded,
+            Fault::Draining => Self::Draining,
+            Fault::OutOfTime { deadline: Deadline::Callers, .. } => Self::CallersDeadline,
+            Fault::OutOfTime { deadline: Deadline::Ours, .. } => Self::OursDeadline,
+            Fault::Upstream(_) | Fault::Internal => Self::Internal,
+        }
+    }
+}
+
+const fn row(trigger: Trigger, code: Code, reason: &'static str, text: &'static str) -> Row {
+    let answer = (code, reason);
+    Row {
+        trigger,
+        service: None,
+        when: When::Always,
+        read: answer,
+        same_effect: answer,
+        once: answer,
+        extra: Extra::Nothing,
+        retry: Retry::Never,
+        text,
+        with_aws_text: false,
+    }
+}
+
+const fn aws(name: &'static str, code: Code, reason: &'static str, text: &'static str) -> Row {
+    row(Trigger::Code(name), code, reason, text)
+}
+
+/// A failure of the server's or of the way to it: may be repeated where repeating has no effect of its own.
+const fn doubtful(trigger: Trigger, reason: &'static str, text: &'static str) -> Row {
+    row(trigger, Unavailable, reason, text).but_once(Unknown, reason).retry(Retry::After)
+}
+
+const fn sdk(failure: SdkFailure, code: Code, reason: &'static str, text: &'static str) -> Row {
+    row(Trigger::Sdk(failure), code, reason, text)
+}
+
+const fn own(own: Own, code: Code, reason: &'static str, text: &'static str) -> Row {
+    row(Trigger::Own(own), code, reason, text)
+}
+
+/// What no row covers; a test shows that nothing gets here.
+const LAST: Row =
+    row(Trigger::HttpOther, Unknown, "AWS_UNRECOGNIZED_ERROR", "AWS answered with an error that is not known");
+
+const INVALID: &str = "AWS refused the request";
+const ROLE: &str = "AWS does not let the proxy's own identity make this call; this is not about the caller's identity";
+const KEYS: &str = "AWS does not accept the proxy's own credentials; the operator has to look after them";
+const SERVER: &str = "AWS failed";
+const TIMEOUT: &str = "AWS took too long";
+const PROXY: &str = "the proxy could not make the request";
+const BAD_ANSWER: &str = "AWS's answer could not be understood";
+const UNRECOGNIZED: &str = "AWS answered with an error that the proxy does not know";
+
+/// Every row, the more special ones first.
+pub(super) static TABLE: &[Row] = &[
+    // --- answers of AWS's (G.3) ---
+    aws(
+        "InvalidParameterException",
+        FailedPrecondition,
+        "AWS_PRECONDITION_FAILED",
+        "AWS could not use the metadata that the request points to",
+    )
+    .of(Cognito)
+    .when(When::Text("remote metadata source"))
+    .with(Extra::Precondition("IDP_METADATA_FETCH"))
+    .aws_text(),
+    aws(
+        "InvalidParameterException",
+        FailedPrecondition,
+        "AWS_PRECONDITION_FAILED",
+        "the user pool lacks an attribute of the mapping",
+    )
+    .of(Cognito)
+    .when(When::Text("AttributeMapping contains invalid mapping"))
+    .with(Extra::Precondition("ATTRIBUTE_MAPPING"))
+    .aws_text(),
+    aws("InvalidParameterException", InvalidArgument, "AWS_INVALID_PARAMETER", INVALID)
+        .with(Extra::FieldsOfText)
+        .aws_text(),
+    aws(
+        "UnsupportedIdentityProviderException",
+        InvalidArgument,
+        "UNSUPPORTED_IDENTITY_PROVIDER",
+        "AWS does not support this for the identity provider",
+    )
+    .with(Extra::Field("provider_name")),
+    aws(
+        "DuplicateProviderException",
+        AlreadyExists,
+        "IDENTITY_PROVIDER_EXISTS",
+        "the identity provider exists already",
+    )
+    .with(Extra::Resource),
+    aws("ResourceNotFoundException", NotFound, "RESOURCE_NOT_FOUND", "AWS does not know the resource")
+        .with(Extra::Resource),
+    aws("NotAuthorizedException", PermissionDenied, "AWS_ACCESS_DENIED", ROLE),
+    aws("AccessDeniedException", PermissionDenied, "AWS_ACCESS_DENIED", ROLE),
+    aws("NotAuthorized", PermissionDenied, "AWS_ACCESS_DENIED", ROLE),
+    aws("TooManyRequestsException", ResourceExhausted, "AWS_THROTTLED", "AWS throttles the account")
+        .with(Extra::Rate)
+        .retry(Retry::After),
+    aws("ThrottlingException", ResourceExhausted, "AWS_THROTTLED", "AWS throttles the account")
+        .with(Extra::Rate)
+        .retry(Retry::After),
+    aws("LimitExceededException", ResourceExhausted, "AWS_QUOTA_EXCEEDED", "a quota of the user pool is used up")
+        .with(Extra::Quota),
+    aws("ServiceQuotaExceededException", ResourceExhausted, "AWS_QUOTA_EXCEEDED", "a quota of the account is used up")
+        .with(Extra::Quota),
+    aws("TooManyTagsException", ResourceExhausted, "TOO_MANY_TAGS", "the resource would have too many tags")
+        .with(Extra::Quota),
+    aws(
+        "ConcurrentModificationException",
+        Aborted,
+        "CONCURRENT_MODIFICATION",
+        "the user pool is being changed by another call; read again and decide anew",
+    )
+    .with(Extra::Resource)
+    .retry(Retry::CallerAfter),
+    aws(
+        "ConflictException",
+        FailedPrecondition,
+        "IDEMPOTENCY_TOKEN_REUSED",
+        "the client token was used for another request",
+    )
+    .of(WorkspacesWeb)
+    .when(When::Text("token"))
+    .with(Extra::Conflict),
+    aws("ConflictException", AlreadyExists, "RESOURCE_CONFLICT", "an identity provider like it exists already")
+        .of(WorkspacesWeb)
+        .when(When::CreatesExisting)
+        .with(Extra::Resource),
+    aws("ConflictException", FailedPrecondition, "RESOURCE_IN_USE", "the identity provider is in use")
+        .of(WorkspacesWeb)
+        .when(When::Effect(Effect::Delete))
+        .with(Extra::Conflict),
+    aws(
+        "ConflictException",
+        FailedPrecondition,
+        "RESOURCE_CONFLICT",
+        "AWS reports a conflict with the state of the resource",
+    )
+    .with(Extra::Conflict),
+    aws(
+        "OperationNotEnabledException",
+        FailedPrecondition,
+        "AWS_OPERATION_NOT_ENABLED",
+        "AWS has not enabled the operation here",
+    )
+    .with(Extra::Precondition("OPERATION_NOT_ENABLED")),
+    aws("ValidationException", Internal, "AWS_CANNOT_PARSE", "AWS could not read the proxy's request")
+        .of(WorkspacesWeb)
+        .when(When::ReasonWithoutFields("cannotParse")),
+    aws(
+        "ValidationException",
+        Unimplemented,
+        "AWS_UNKNOWN_OPERATION",
+        "AWS does not know the operation at this endpoint",
+    )
+    .when(When::Reason("unknownOperation")),
+    aws("ValidationException", InvalidArgument, "AWS_VALIDATION_FAILED", INVALID).with(Extra::FieldList).aws_text(),
+    aws(
+        "UnknownOperationException",
+        Unimplemented,
+        "AWS_UNKNOWN_OPERATION",
+        "AWS does not know the operation at this endpoint",
+    ),
+    aws("InvalidAction", Unimplemented, "AWS_UNKNOWN_OPERATION", "AWS does not know the operation at this endpoint"),
+    doubtful(Trigger::Code("InternalErrorException"), "AWS_INTERNAL", SERVER).but_once(Unknown, "OUTCOME_UNKNOWN"),
+    doubtful(Trigger::Code("InternalServerException"), "AWS_INTERNAL", SERVER).but_once(Unknown, "OUTCOME_UNKNOWN"),
+    doubtful(Trigger::Code("InternalFailure"), "AWS_INTERNAL", SERVER).but_once(Unknown, "OUTCOME_UNKNOWN"),
+    doubtful(Trigger::Code("ServiceUnavailable"), "AWS_UNAVAILABLE", "AWS is not available"),
+    doubtful(Trigger::Code("ServiceUnavailableException"), "AWS_UNAVAILABLE", "AWS is not available"),
+    doubtful(Trigger::Code("RequestTimeoutException"), "AWS_REQUEST_TIMEOUT", TIMEOUT),
+    doubtful(Trigger::Code("RequestTimeout"), "AWS_REQUEST_TIMEOUT", TIMEOUT),
+    doubtful(Trigger::Code("RequestAbortedException"), "AWS_REQUEST_ABORTED", "AWS ended the request before an answer"),
+    aws("RequestExpired", Unavailable, "PROXY_CLOCK_SKEW", "the proxy's clock is wrong").retry(Retry::After),
+    aws("RequestTimeTooSkewed", Unavailable, "PROXY_CLOCK_SKEW", "the proxy's clock is wrong").retry(Retry::After),
+    aws("ExpiredTokenException", Unavailable, "PROXY_CREDENTIALS_EXPIRED", "the proxy's own AWS session has expired")
+        .retry(Retry::After),
+    aws("ExpiredToken", Unavailable, "PROXY_CREDENTIALS_EXPIRED", "the proxy's own AWS session has expired")
+        .retry(Retry::After),
+    aws("UnrecognizedClientException", Internal, "PROXY_CREDENTIALS_INVALID", KEYS),
+    aws("InvalidClientTokenId", Internal, "PROXY_CREDENTIALS_INVALID", KEYS),
+    aws("InvalidSignatureException", Internal, "PROXY_CREDENTIALS_INVALID", KEYS),
+    aws("SignatureDoesNotMatch", Internal, "PROXY_CREDENTIALS_INVALID", KEYS),
+    aws("IncompleteSignature", Internal, "PROXY_CREDENTIALS_INVALID", KEYS),
+    aws("IncompleteSignatureException", Internal, "PROXY_CREDENTIALS_INVALID", KEYS),
+    aws("MissingAuthenticationToken", Internal, "PROXY_CREDENTIALS_INVALID", KEYS),
+    aws("MissingAuthenticationTokenException", Internal, "PROXY_CREDENTIALS_INVALID", KEYS),
+    aws("AuthFailure", Internal, "PROXY_CREDENTIALS_INVALID", KEYS),
+    aws(
+        "OptInRequired",
+        FailedPrecondition,
+        "AWS_OPT_IN_REQUIRED",
+        "the AWS account has not opted in to the region or service",
+    )
+    .with(Extra::Precondition("REGION_OR_SERVICE_OPT_IN")),
+    aws("RequestEntityTooLargeException", InvalidArgument, "REQUEST_TOO_LARGE", "the request is too large for AWS")
+        .with(Extra::Field("")),
+    aws("MalformedHttpRequestException", Internal, "AWS_CANNOT_PARSE", "AWS could not read the proxy's request"),
+    aws("SerializationException", Internal, "AWS_CANNOT_PARSE", "AWS could not read the proxy's request"),
+    aws("ValidationError", InvalidArgument, "AWS_VALIDATION_FAILED", INVALID).with(Extra::FieldsOfText).aws_text(),
+    aws("InvalidParameterCombination", InvalidArgument, "AWS_VALIDATION_FAILED", INVALID)
+        .with(Extra::FieldsOfText)
+        .aws_text(),
+    aws("InvalidParameterValue", InvalidArgument, "AWS_VALIDATION_FAILED", INVALID)
+        .with(Extra::FieldsOfText)
+        .aws_text(),
+    aws("InvalidQueryParameter", InvalidArgument, "AWS_VALIDATION_FAILED", INVALID)
+        .with(Extra::FieldsOfText)
+        .aws_text(),
+    aws("MissingParameter", InvalidArgument, "AWS_VALIDATION_FAILED", INVALID).with(Extra::FieldsOfText).aws_text(),
+    // --- codes that no row names, by HTTP status ---
+    row(Trigger::Http(400), Unknown, "AWS_UNRECOGNIZED_ERROR", UNRECOGNIZED).of(Cognito),
+    row(Trigger::Http(400), InvalidArgument, "AWS_UNRECOGNIZED_ERROR", UNRECOGNIZED),
+    row(Trigger::Http(401), PermissionDenied, "AWS_UNRECOGNIZED_ERROR", UNRECOGNIZED),
+    row(Trigger::Http(402), ResourceExhausted, "AWS_UNRECOGNIZED_ERROR", UNRECOGNIZED),
+    row(Trigger::Http(403), PermissionDenied, "AWS_UNRECOGNIZED_ERROR", UNRECOGNIZED),
+    row(Trigger::Http(404), NotFound, "AWS_UNRECOGNIZED_ERROR", UNRECOGNIZED).with(Extra::Resource),
+    doubtful(Trigger::Http(408), "AWS_UNRECOGNIZED_ERROR", UNRECOGNIZED),
+    row(Trigger::Http(409), FailedPrecondition, "AWS_UNRECOGNIZED_ERROR", UNRECOGNIZED),
+    row(Trigger::Http(413), InvalidArgument, "AWS_UNRECOGNIZED_ERROR", UNRECOGNIZED),
+    row(Trigger::Http(429), ResourceExhausted, "AWS_UNRECOGNIZED_ERROR", UNRECOGNIZED)
+        .with(Extra::Rate)
+        .retry(Retry::After),
+    doubtful(Trigger::Http5xx, "AWS_UNRECOGNIZED_ERROR", UNRECOGNIZED),
+    row(Trigger::HttpOther, Unknown, "AWS_UNRECOGNIZED_ERROR", UNRECOGNIZED),
+    // --- failures without an answer (G.4) ---
+    sdk(SdkFailure::Construction, Internal, "PROXY_REQUEST_CONSTRUCTION", PROXY),
+    sdk(
+        SdkFailure::CredentialsMissing,
+        Internal,
+        "PROXY_CREDENTIALS_MISSING",
+        "the proxy has no AWS credentials; the operator has to look after them",
+    ),
+    sdk(
+        SdkFailure::CredentialsUnavailable,
+        Unavailable,
+        "PROXY_CREDENTIALS_UNAVAILABLE",
+        "the source of the proxy's AWS credentials does not answer",
+    )
+    .retry(Retry::After),
+    sdk(
+        SdkFailure::AssumeRoleDenied,
+        Internal,
+        "AWS_ASSUME_ROLE_DENIED",
+        "AWS does not let the proxy take on its role",
+    ),
+    sdk(SdkFailure::EndpointOfRegion, InvalidArgument, "PROXY_ENDPOINT", "AWS has no endpoint for this region")
+        .with(Extra::RegionField),
+    sdk(
+        SdkFailure::EndpointOfConfiguration,
+        Internal,
+        "PROXY_ENDPOINT",
+        "the configured AWS endpoint cannot be used; the operator has to look after it",
+    ),
+    sdk(SdkFailure::Unreachable, Unavailable, "AWS_UNREACHABLE", "AWS could not be reached; nothing was sent")
+        .retry(Retry::After),
+    sdk(
+        SdkFailure::ConnectTimeout,
+        Unavailable,
+        "AWS_CONNECT_TIMEOUT",
+        "AWS could not be reached in time; nothing was sent",
+    )
+    .retry(Retry::After),
+    doubtful(
+        Trigger::Sdk(SdkFailure::ConnectionLost),
+        "AWS_CONNECTION_LOST",
+        "the connection to AWS ended before an answer",
+    ),
+    doubtful(Trigger::Sdk(SdkFailure::ReadTimeout), "AWS_READ_TIMEOUT", "AWS did not answer in time"),
+    doubtful(Trigger::Sdk(SdkFailure::AttemptTimeout), "AWS_TIMEOUT", TIMEOUT).but_once(Unknown, "OUTCOME_UNKNOWN"),
+    doubtful(Trigger::Sdk(SdkFailure::Stalled), "AWS_STALLED", "the transfer from AWS stalled"),
+    sdk(SdkFailure::UnparsableSuccess, Internal, "AWS_UNPARSABLE_RESPONSE", BAD_ANSWER)
+        .but_write(Unknown, "OUTCOME_UNKNOWN"),
+    sdk(SdkFailure::IncompleteSuccess, Internal, "AWS_INCOMPLETE_RESPONSE", "AWS's answer lacks what it must have")
+        .but_write(Unknown, "AWS_INCOMPLETE_RESPONSE"),
+    sdk(SdkFailure::Other, Internal, "PROXY_INTERNAL", PROXY),
+    // --- our own ---
+    own(Own::Unidentified, Unauthenticated, "CALLER_UNIDENTIFIED", "the caller is not known"),
+    own(Own::Invalid, InvalidArgument, "INVALID_REQUEST", "the request is invalid").with(Extra::Violations),
+    own(Own::Undecodable, InvalidArgument, "INVALID_REQUEST", "the request is no message of this method")
+        .with(Extra::Field("")),
+    own(Own::TooLarge, InvalidArgument, "REQUEST_TOO_LARGE", "the request is larger than this server reads")
+        .with(Extra::Field("")),
+    own(Own::UnknownMethod, Unimplemented, "UNKNOWN_METHOD", "the server has no such method"),
+    own(Own::Denied, PermissionDenied, "POLICY_DENIED", "policy does not allow this call"),
+    own(Own::Overloaded, Unavailable, "PROXY_OVERLOADED", "more calls are in flight than this server takes")
+        .retry(Retry::Free),
+    own(Own::Draining, Unavailable, "PROXY_DRAINING", "the server is going down").retry(Retry::Free),
+    own(Own::CallersDeadline, DeadlineExceeded, "DEADLINE_EXCEEDED", "the deadline passed before the call was done"),
+    row(Trigger::Own(Own::OursDeadline), Unavailable, "AWS_TIMEOUT", "the call took longer than this server allows")
+        .but_once(Unknown, "OUTCOME_UNKNOWN")
+        .retry(Retry::After),
+    own(Own::Internal, Internal, "PROXY_INTERNAL", "the proxy failed"),
+];

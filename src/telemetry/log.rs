@@ -1,0 +1,140 @@
+//! The log: one line for each call, on standard error, capped where libraries would print what they carry.
+
+use std::{io::IsTerminal as _, time::Duration};
+
+use tracing::{Level, Metadata};
+use tracing_subscriber::{
+    EnvFilter, Layer as _, Registry,
+    filter::{FilterExt as _, filter_fn},
+    layer::SubscriberExt as _,
+    util::SubscriberInitExt as _,
+};
+
+use crate::{
+    domain::Action,
+    fault::Fault,
+    identity::Caller,
+    status::{self, About},
+};
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people on a terminal, JSON elsewhere.
+    #[default]
+    Auto,
+    /// For people.
+    Pretty,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Libraries that print bodies, headers or frames at finer levels than this. The cap holds whatever `RUST_LOG` says.
+const CAPPED: [(&str, Level); 9] = [
+    ("aws_", Level::INFO),
+    ("hyper", Level::INFO),
+    ("h2", Level::INFO),
+    ("rustls", Level::INFO),
+    ("tokio_rustls", Level::INFO),
+    ("tonic", Level::INFO),
+    ("tower", Level::INFO),
+    ("prost", Level::INFO),
+    ("axum", Level::INFO),
+];
+
+fn is_within_cap(metadata: &Metadata<'_>) -> bool {
+    let cap = CAPPED.iter().find(|(target, _)| metadata.target().starts_with(target));
+    cap.is_none_or(|(_, level)| metadata.level() <= level)
+}
+
+/// Starts the log for this process; `filter` is the text of `RUST_LOG`. Records of the `log` crate are not taken:
+/// they would come with a target that the caps cannot see.
+///
+/// # Errors
+/// When the filter cannot be read, or there is a log already.
+pub fn init(format: LogFormat, filter: Option<&str>) -> Result<(), String> {
+    let filter = EnvFilter::try_new(filter.filter(|text| !text.trim().is_empty()).unwrap_or("info"));
+    let filter = filter.map_err(|why| format!("RUST_LOG cannot be read: {why}"))?.and(filter_fn(is_within_cap));
+    let is_json = match format {
+        LogFormat::Auto => !std::io::stderr().is_terminal(),
+        LogFormat::Pretty => false,
+        LogFormat::Json => true,
+    };
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = if is_json {
+        lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed()
+    } else {
+        lines.with_ansi(std::io::stderr().is_terminal()).boxed()
+    };
+    Registry::default().with(lines.with_filter(filter)).try_init().map_err(|why| why.to_string())?;
+    std::panic::set_hook(Box::new(|panic| {
+        // The payload may quote the text that a slice failed on: only the place is logged.
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(place, "panic: a defect of the proxy; the call it happened in fails");
+    }));
+    Ok(())
+}
+
+/// What a call's line says.
+#[derive(Debug)]
+pub struct CallLine<'a> {
+    /// What was called.
+    pub action: Action,
+    /// Who called, once known.
+    pub caller: Option<&'a Caller>,
+    /// What it was about.
+    pub about: &'a About<'a>,
+    /// From its headers to its answer.
+    pub elapsed: Duration,
+}
+
+impl CallLine<'_> {
+    fn caller(&self) -> &str {
+        self.caller.map_or("", Caller::id)
+    }
+
+    fn resource(&self) -> String {
+        self.about.subject.map(|(subject, _)| subject.resource_info().1).unwrap_or_default()
+    }
+
+    fn elapsed_ms(&self) -> u64 {
+        u64::try_from(self.elapsed.as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// Logs a call that succeeded.
+pub fn log_success(line: &CallLine<'_>) {
+    tracing::info!(
+        method = line.action.grpc_method(),
+        code = "OK",
+        caller = line.caller(),
+        resource = line.resource(),
+        request_id = line.about.request_id,
+        elapsed_ms = line.elapsed_ms(),
+        "call"
+    );
+}
+
+/// Logs a call that failed: as a warning if the operator has to look after it, as information if the caller has.
+pub fn log_fault(line: &CallLine<'_>, fault: &Fault) {
+    let verdict = status::verdict(fault, line.about);
+    let aws_request_id = if let Fault::Upstream(fault) = fault { fault.request_id.as_deref() } else { None };
+    macro_rules! log {
+        ($level:expr) => {
+            tracing::event!(
+                $level,
+                method = line.action.grpc_method(),
+                code = status::code_name(verdict.code),
+                reason = verdict.reason,
+                caller = line.caller(),
+                resource = line.resource(),
+                request_id = line.about.request_id,
+                aws_request_id,
+                elapsed_ms = line.elapsed_ms(),
+                fault = %fault,
+                "call"
+            )
+        };
+    }
+    if verdict.is_operators() { log!(Level::WARN) } else { log!(Level::INFO) }
+}

@@ -1,0 +1,16 @@
+//! AWS: the SDK clients, what was sent, and what a failure means. Knows no gRPC.
+
+mod attempts;
+mod classify;
+mod clients;
+mod endpoint;
+mod failure;
+mod response;
+
+pub(crate) use self::classify::incomplete;
+pub use self::{
+    attempts::Attempts,
+    clients::{ClientLimits, Upstream},
+    endpoint::{InsecureEndpoint, check_endpoint},
+    failure::{AwsError, Cause, Executed, FieldError, SdkFailure, UpstreamFault},
+};

@@ -1,0 +1,189 @@
+//! The program under test, run as its users run it; other programs that the tests need.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{ExitStatus, Stdio},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use idp_proxy::proto::{
+    cognito::v1::identity_provider_service_client::IdentityProviderServiceClient as CognitoClient,
+    workspacesweb::v1::identity_provider_service_client::IdentityProviderServiceClient as WebClient,
+};
+use serde_json::Value;
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader},
+    process::{Child, Command},
+    sync::watch,
+};
+use tonic::transport::Channel;
+
+pub(crate) const SANDBOX_USER_POOL: &str = "us-east-1_Sandbox01";
+pub(crate) const SANDBOX_PORTAL: &str =
+    "arn:aws:workspaces-web:us-east-1:123456789012:portal/00000000-0000-4000-8000-000000000001";
+
+/// Longer than anything here takes on a busy machine; reached only when something hangs.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The repository's root.
+pub(crate) fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A tool that `tests/tools/setup.sh` installs, such as `venv/bin/grpcurl`.
+pub(crate) fn tool(path: &str) -> PathBuf {
+    let tool = repository().join("target/tools").join(path);
+    assert!(tool.exists(), "{} is missing: run tests/run, or tests/tools/setup.sh once", tool.display());
+    tool
+}
+
+/// A running `idp-proxy`; killed when dropped.
+#[derive(Debug)]
+struct Running {
+    child: Child,
+    lines: watch::Receiver<Vec<String>>,
+    stdout: Arc<Mutex<String>>,
+}
+
+impl Running {
+    /// Starts the program without the environment's AWS settings, so that no test can reach anything but loopback.
+    fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_idp-proxy"));
+        command.args(arguments).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.env("AWS_EC2_METADATA_DISABLED", "true").env("AWS_CONFIG_FILE", "/dev/null");
+        command.env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null").envs(environment.iter().copied());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().expect("the program starts");
+        let (sender, lines) = watch::channel(Vec::new());
+        let mut stderr = BufReader::new(child.stderr.take().expect("stderr")).lines();
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = stderr.next_line().await {
+                sender.send_modify(|lines| lines.push(line));
+            }
+        });
+        let stdout = Arc::new(Mutex::new(String::new()));
+        let (kept, mut text) = (Arc::clone(&stdout), BufReader::new(child.stdout.take().expect("stdout")).lines());
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = text.next_line().await {
+                let mut kept = kept.lock().unwrap();
+                kept.push_str(&line);
+                kept.push('\n');
+            }
+        });
+        Self { child, lines, stdout }
+    }
+
+    /// The first log line for which `wanted` answers something; panics with the log if the program ends before.
+    async fn line<T>(&self, wanted: impl Fn(&Value) -> Option<T>) -> T {
+        let mut lines = self.lines.clone();
+        let find = |lines: &Vec<String>| lines.iter().find_map(|line| wanted(&serde_json::from_str(line).ok()?));
+        let found = tokio::time::timeout(PATIENCE, lines.wait_for(|lines| find(lines).is_some())).await;
+        let log = || self.lines.borrow().join("\n");
+        let found = found.unwrap_or_else(|_| panic!("no such line in the log:\n{}", log()));
+        let lines = found.unwrap_or_else(|_| panic!("the program ended:\n{}", log()));
+        find(&lines).expect("just found")
+    }
+
+    async fn terminate(&mut self) -> ExitStatus {
+        let pid = self.child.id().expect("still running").to_string();
+        assert!(std::process::Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs").success());
+        tokio::time::timeout(PATIENCE, self.child.wait()).await.expect("it ends").expect("its status is known")
+    }
+}
+
+/// A running proxy.
+#[derive(Debug)]
+pub(crate) struct Proxy {
+    running: Running,
+    /// `127.0.0.1:PORT`, or `unix:/path`.
+    pub(crate) address: String,
+    /// `127.0.0.1:PORT`, or `off`.
+    pub(crate) admin: String,
+}
+
+impl Proxy {
+    /// `serve --sandbox` on free ports.
+    pub(crate) async fn sandbox() -> Self {
+        Self::start(&["serve", "--sandbox", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"], &[]).await
+    }
+
+    /// `serve` in front of a stand-in for AWS, for anonymous callers; `more` are further environment variables.
+    pub(crate) async fn against(endpoint: &str, more: &[(&str, &str)]) -> Self {
+        let environment = [
+            ("AWS_ENDPOINT_URL", endpoint),
+            ("AWS_ACCESS_KEY_ID", "AKIDTEST"),
+            ("AWS_SECRET_ACCESS_KEY", "test"),
+            ("IDP_PROXY__IDENTITY__ANONYMOUS", "allow_for_test_purposes_only"),
+        ];
+        let arguments = ["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
+        Self::start(&arguments, &[&environment, more].concat()).await
+    }
+
+    /// With any arguments and environment; waits until it listens.
+    pub(crate) async fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let running = Running::start(arguments, environment);
+        let text = |line: &Value, name: &str| Some(line.get(name)?.as_str()?.to_owned());
+        let bound = |line: &Value| Some((text(line, "listen")?, text(line, "admin_listen")?));
+        let (address, admin) = running.line(bound).await;
+        Self { running, address, admin }
+    }
+
+    /// A connection of its own.
+    pub(crate) async fn channel(&self) -> Channel {
+        let address = match self.address.strip_prefix("unix:") {
+            Some(path) => format!("unix://{path}"),
+            None => format!("http://{}", self.address),
+        };
+        Channel::from_shared(address).expect("an address").connect().await.expect("the proxy listens")
+    }
+
+    pub(crate) async fn cognito(&self) -> CognitoClient<Channel> {
+        CognitoClient::new(self.channel().await)
+    }
+
+    pub(crate) async fn web(&self) -> WebClient<Channel> {
+        WebClient::new(self.channel().await)
+    }
+
+    /// The first log line for which `wanted` answers something, waiting for it.
+    pub(crate) async fn log_line<T>(&self, wanted: impl Fn(&Value) -> Option<T>) -> T {
+        self.running.line(wanted).await
+    }
+
+    /// Everything logged so far.
+    pub(crate) fn log(&self) -> String {
+        self.running.lines.borrow().join("\n")
+    }
+
+    /// Everything printed to standard output so far.
+    pub(crate) fn stdout(&self) -> String {
+        self.running.stdout.lock().unwrap().clone()
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.running.child.id().expect("still running")
+    }
+
+    /// SIGTERM, and how it ended.
+    pub(crate) async fn terminate(mut self) -> ExitStatus {
+        self.running.terminate().await
+    }
+}
+
+/// A running `idp-proxy fake-aws`.
+#[derive(Debug)]
+pub(crate) struct FakeAws {
+    _running: Running,
+    /// `http://127.0.0.1:PORT`.
+    pub(crate) endpoint: String,
+}
+
+impl FakeAws {
+    /// With these further arguments.
+    pub(crate) async fn start(arguments: &[&str]) -> Self {
+        let running = Running::start(&[&["fake-aws", "--listen", "127.0.0.1:0"], arguments].concat(), &[]);
+        let address = running.line(|line| Some(line.get("listen")?.as_str()?.to_owned())).await;
+        Self { _running: running, endpoint: format!("http://{address}") }
+    }
+}

