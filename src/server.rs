@@ -31,6 +31,10 @@ use crate::{
 /// Bytes of a request's message. Metadata of 131,072 characters of four bytes each, and room for the rest.
 pub const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
 
+/// For answers to leave and peers to close when no call is in flight any more; health watches, which never end, are cut
+/// after it.
+const LINGER: Duration = Duration::from_millis(500);
+
 /// How the server serves.
 #[derive(Clone, Debug)]
 pub struct ServerSettings {
@@ -83,7 +87,7 @@ impl Server {
         bound.map_or_else(|| "off".to_owned(), |address| address.to_string())
     }
 
-    /// Serves until `stop`, then drains: health says NOT_SERVING, connections are told to go, calls in flight finish.
+    /// Serves until `stop`, then drains: health says `NOT_SERVING`, connections are told to go, calls in flight finish.
     /// Answers whether all of them did within the drain time.
     ///
     /// # Errors
@@ -119,8 +123,6 @@ impl Server {
             tasks.wait().await;
         };
         let is_clean = tokio::time::timeout(settings.drain_max, calls_done).await.is_ok();
-        /// For answers to leave and peers to close; health watches, which never end, are cut after it.
-        const LINGER: Duration = Duration::from_millis(500);
         if tokio::time::timeout(LINGER, &mut connections).await.is_err() {
             connections.abort();
         }

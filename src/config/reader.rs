@@ -53,13 +53,11 @@ impl Reader {
     }
 
     fn text(&mut self, path: &str) -> Option<String> {
-        match self.take(path)? {
-            Value::String(text) => Some(text),
-            _ => {
-                self.mistake(path, "must be a text in quotes");
-                None
-            }
+        if let Value::String(text) = self.take(path)? {
+            return Some(text);
         }
+        self.mistake(path, "must be a text in quotes");
+        None
     }
 
     /// A text that `parse` reads.

@@ -135,9 +135,8 @@ impl Reading<'_> {
                 found.take(&at, self.unknown(name, value));
                 continue;
             };
-            match found.take(&at, self.known(key, value)).flatten() {
-                Some(host) => drop(hosts.insert(key.name, host)),
-                None => continue,
+            if let Some(host) = found.take(&at, self.known(key, value)).flatten() {
+                hosts.insert(key.name, host);
             }
         }
         if found.is_empty() { Ok(hosts) } else { Err(found) }
@@ -203,9 +202,7 @@ impl Reading<'_> {
 
     fn format(&self, key: &DetailKey, value: &str) -> Result<Option<String>, String> {
         match key.format {
-            Format::AnyText => {}
             Format::Text if value.trim().is_empty() => return Err("must not be empty".to_owned()),
-            Format::Text => {}
             Format::HttpsUrl => return url::https_host(value).map(Some),
             Format::Boolean if ["true", "false"].contains(&value) => {}
             Format::Boolean => return Err("must be the text true or false".to_owned()),
@@ -217,7 +214,7 @@ impl Reading<'_> {
             {
                 return Err("must contain the scope openid for type OIDC".to_owned());
             }
-            Format::Scopes => {}
+            Format::AnyText | Format::Text | Format::Scopes => {}
         }
         Ok(None)
     }

@@ -71,6 +71,12 @@ impl Fingerprinter {
         }
         context.update(secret.as_bytes());
         let tag = context.sign();
-        tag.as_ref().iter().take(FINGERPRINT_BYTES).map(|byte| format!("{byte:02x}")).collect()
+        let bytes = tag.as_ref().iter().take(FINGERPRINT_BYTES);
+        bytes.fold(String::with_capacity(2 * FINGERPRINT_BYTES), |mut hex, byte| {
+            for digit in [byte >> 4, byte & 0xf] {
+                hex.extend(char::from_digit(digit.into(), 16));
+            }
+            hex
+        })
     }
 }

@@ -67,6 +67,7 @@ impl Violations {
     }
 
     /// The mistakes in the order in which they were found, which is the order of the proto's fields.
+    #[expect(clippy::iter_without_into_iter, reason = "nobody loops over a reference to it")]
     pub fn iter(&self) -> std::slice::Iter<'_, Violation> {
         self.0.iter()
     }

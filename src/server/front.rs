@@ -127,7 +127,7 @@ async fn call(
         let caller = shared.identity.identify(request.headers()).map_err(Fault::Unidentified)?;
         Ok((caller, place))
     });
-    let response = match caller {
+    match caller {
         Ok((caller, _place)) => {
             request.extensions_mut().insert(caller);
             // The pipeline keeps its own, smaller limit; this one ends a message that never arrives.
@@ -135,8 +135,7 @@ async fn call(
             timeout(shared.limit, forward(routes, request)).await.unwrap_or_else(|_| refuse(out_of_time))
         }
         Err(fault) => refuse(fault),
-    };
-    response
+    }
 }
 
 async fn forward(routes: Routes, request: Request<Body>) -> Response<Body> {

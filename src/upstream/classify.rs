@@ -84,7 +84,11 @@ where
         SdkError::ResponseError(failure) => unreadable(failure.raw(), error),
         SdkError::ServiceError(failure) => {
             let aws = response::read(failure.raw());
-            if aws.code.is_some() { (Cause::Aws(aws), String::new()) } else { unreadable(failure.raw(), error) }
+            if aws.code.is_some() {
+                (Cause::Aws(Box::new(aws)), String::new())
+            } else {
+                unreadable(failure.raw(), error)
+            }
         }
         _ => sdk(SdkFailure::Other, "a kind of SDK error that this version does not know".to_owned()),
     }
@@ -99,7 +103,7 @@ fn unreadable(raw: &HttpResponse, error: &(dyn Error + 'static)) -> (Cause, Stri
     if raw.status().is_success() {
         (Cause::Sdk(SdkFailure::UnparsableSuccess), String::new())
     } else if aws.code.is_some() {
-        (Cause::Aws(aws), String::new())
+        (Cause::Aws(Box::new(aws)), String::new())
     } else {
         (Cause::Sdk(SdkFailure::UnparsableError), String::new())
     }

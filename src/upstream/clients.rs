@@ -144,12 +144,12 @@ impl<K: Eq + Hash, C: Clone> Cache<K, C> {
         // A poisoned lock still holds whole clients: they are put in by one insert.
         let known = self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner).get(&key).cloned();
         known.unwrap_or_else(|| {
-            let made = make();
+            let client = make();
             let mut clients = self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner);
             if clients.len() >= CLIENTS_MAX {
                 clients.clear();
             }
-            clients.entry(key).or_insert(made).clone()
+            clients.entry(key).or_insert(client).clone()
         })
     }
 }

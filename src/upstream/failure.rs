@@ -106,11 +106,23 @@ pub struct AwsError {
     pub fields: Vec<FieldError>,
 }
 
+impl fmt::Debug for FieldError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FieldError(…)")
+    }
+}
+
+impl fmt::Debug for AwsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AwsError({})", self.code.as_deref().unwrap_or_default())
+    }
+}
+
 /// What happened.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cause {
     /// AWS answered with an error.
-    Aws(AwsError),
+    Aws(Box<AwsError>),
     /// The SDK failed on its own.
     Sdk(SdkFailure),
 }

@@ -104,7 +104,7 @@ fn an_update_is_judged_by_the_type_that_fits_best() {
     let found = mistakes(read(TypeOfDetails::Unstated(Some(ProviderType::Google)), &GOOGLE[..1]));
     assert_eq!(found.len(), 2);
     assert!(found.iter().all(|one| one.ends_with("for type Google")), "{found:?}");
-    assert_eq!(mistakes(read(TypeOfDetails::Unstated(None), &[])).is_empty(), false);
+    assert!(!mistakes(read(TypeOfDetails::Unstated(None), &[])).is_empty());
 }
 
 #[test]
