@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use idp_proxy::{
     config::{Config, Flags, Mistake},
     domain::Fingerprinter,
-    fake_aws::{FakeAws, Quota, SANDBOX_PORTAL, SANDBOX_USER_POOL, Settings},
+    fake_aws::{FakeAws, FakeAwsError, Quota, SANDBOX_PORTAL, SANDBOX_USER_POOL, Settings},
     identity::{Anonymous, Identity},
     operation::Aws,
     pipeline::Pipeline,
@@ -142,7 +142,8 @@ fn block_on(work: impl Future<Output = Result<bool, AnyError>>) -> ExitCode {
         }
         Err(why) => {
             complain(&why.to_string());
-            ExitCode::FAILURE
+            let malformed = why.downcast_ref::<FakeAwsError>().filter(|why| !matches!(why, FakeAwsError::Bind { .. }));
+            if malformed.is_some() { ExitCode::from(EXIT_USAGE) } else { ExitCode::FAILURE }
         }
     }
 }

@@ -137,7 +137,6 @@ impl Server {
 
 /// Both services, health and reflection. The limits on a message hold for every RPC.
 async fn routes(pipeline: Pipeline) -> Result<(HealthReporter, Routes), tonic_reflection::server::Error> {
-    let pipeline = Arc::new(pipeline);
     let (reporter, health) = tonic_health::server::health_reporter();
     for name in health_names() {
         reporter.set_service_status(name, ServingStatus::Serving).await;
@@ -149,14 +148,13 @@ async fn routes(pipeline: Pipeline) -> Result<(HealthReporter, Routes), tonic_re
             .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
-    let routes =
-        Routes::new(CognitoServer::from_arc(Arc::clone(&pipeline)).max_decoding_message_size(MESSAGE_BYTES_MAX))
-            .add_service(WorkspacesWebServer::from_arc(pipeline).max_decoding_message_size(MESSAGE_BYTES_MAX))
-            .add_service(health)
-            .add_service(reflection().build_v1()?)
-            // Older grpcurl knows only this one.
-            .add_service(reflection().build_v1alpha()?)
-            .prepare();
+    let routes = Routes::new(CognitoServer::new(pipeline.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX))
+        .add_service(WorkspacesWebServer::new(pipeline).max_decoding_message_size(MESSAGE_BYTES_MAX))
+        .add_service(health)
+        .add_service(reflection().build_v1()?)
+        // Older grpcurl knows only this one.
+        .add_service(reflection().build_v1alpha()?)
+        .prepare();
     Ok((reporter, routes))
 }
 

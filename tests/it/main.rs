@@ -9,4 +9,5 @@
     reason = "a test that fails panics"
 )]
 
+mod readme;
 mod support;
