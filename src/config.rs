@@ -7,14 +7,17 @@ mod source;
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
+use url::Url;
+
 pub use self::reader::Mistake;
 use self::{reader::Reader, source::Sources};
 use crate::{
+    audit::AuditSink,
     domain::UnknownKeys,
-    identity::Anonymous,
+    identity::{Anonymous, JwtIssuer, KeySource, Mesh, MeshHeader, TrustedPeer},
     operation::Rules,
-    server::{Listen, ServerSettings},
-    telemetry::LogFormat,
+    server::{Listen, ServerSettings, TlsFiles},
+    telemetry::{LogFormat, check_filter},
     upstream::{ClientLimits, check_endpoint},
 };
 
@@ -41,8 +44,20 @@ pub struct Config {
     pub is_sandbox: bool,
     /// `[server]`.
     pub server: ServerSettings,
+    /// `[server.tls]`.
+    pub tls: Option<TlsFiles>,
     /// `[identity]`: callers without a proof.
     pub anonymous: Anonymous,
+    /// `[identity.mesh]`.
+    pub mesh: Option<Mesh>,
+    /// `[[identity.jwt]]`.
+    pub issuers: Vec<JwtIssuer>,
+    /// `[policy]`: the directory; none in the sandbox.
+    pub policies: Option<PathBuf>,
+    /// `[audit]`.
+    pub audit: AuditSink,
+    /// `[audit]`: the file with the key of fingerprints.
+    pub fingerprint_key_file: Option<PathBuf>,
     /// `[aws]`.
     pub aws: ClientLimits,
     /// `[validation]`.
@@ -66,6 +81,18 @@ impl Config {
         reader.finish().and_then(|()| config.ok_or_else(Vec::new))
     }
 
+    /// Only `policy.directory`, whatever the rest is like: for a look at policies away from the proxy.
+    ///
+    /// # Errors
+    /// When it is missing or cannot be read.
+    pub fn policies_only(flags: &Flags, environment: &BTreeMap<String, String>) -> Result<PathBuf, Vec<Mistake>> {
+        let mut reader = Reader::new(Sources::read(flags, environment)?);
+        let directory = reader.optional("policy.directory", |text| Ok(PathBuf::from(text)));
+        directory.ok_or_else(|| {
+            vec![Mistake::new("policy.directory", "is missing; name one with --policies or in --config")]
+        })
+    }
+
     fn read(reader: &mut Reader, flags: &Flags, environment: &BTreeMap<String, String>) -> Option<Self> {
         let is_sandbox = flags.is_sandbox;
         let server = server(reader);
@@ -73,13 +100,32 @@ impl Config {
             let why = format!("the sandbox serves everyone, so it cannot listen on {}", server.listen);
             reader.mistake("server.listen", &why);
         }
+        let tls = tls(reader);
         let choices = [("refuse", Anonymous::Refuse), ("allow_for_test_purposes_only", Anonymous::Allow)];
         let anonymous = reader.choice("identity.anonymous", &choices);
-        if anonymous == Some(Anonymous::Refuse) && !is_sandbox {
-            let why = "this version knows no other proof of identity yet, so it would refuse every call; \
-                set \"allow_for_test_purposes_only\" to serve everyone everything, or start with --sandbox";
-            reader.mistake("identity.anonymous", why);
+        let mesh = mesh(reader);
+        let issuers = issuers(reader);
+        let has_proof =
+            mesh.is_some() || !issuers.is_empty() || tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
+        if anonymous == Some(Anonymous::Refuse) && !has_proof && !is_sandbox {
+            let why = "nobody could be identified: set client_ca in [server.tls] (mutual TLS), [identity.mesh] or [[identity.jwt]], \
+                or start with --sandbox";
+            reader.mistake("identity", why);
         }
+        let policies = reader.optional("policy.directory", |text| Ok(PathBuf::from(text)));
+        if policies.is_none() && !is_sandbox {
+            let why = "is missing: without policies nothing is allowed; name a directory with *.cedar files";
+            reader.mistake("policy.directory", why);
+        }
+        let audit = reader.parsed("audit.sink", |text| {
+            Ok(match text {
+                "stdout" => AuditSink::Stdout,
+                "off" => AuditSink::Off,
+                "" => return Err("must be \"stdout\", a file's path, or \"off\"".to_owned()),
+                path => AuditSink::File(PathBuf::from(path)),
+            })
+        });
+        let fingerprint_key_file = reader.optional("audit.fingerprint_key_file", |text| Ok(PathBuf::from(text)));
         let aws = client_limits(reader);
         let choices = [("reject", UnknownKeys::Reject), ("forward", UnknownKeys::Forward)];
         let unknown = reader.choice("validation.unknown_detail_keys", &choices);
@@ -88,7 +134,13 @@ impl Config {
         Some(Self {
             is_sandbox,
             server: server?,
+            tls,
             anonymous: if is_sandbox { Anonymous::Allow } else { anonymous? },
+            mesh,
+            issuers,
+            policies: policies.filter(|_| !is_sandbox),
+            audit: audit?,
+            fingerprint_key_file,
             aws: aws?,
             rules: Rules { unknown_detail_keys: unknown? },
             log_format: log_format?,
@@ -106,6 +158,7 @@ fn server(reader: &mut Reader) -> Option<ServerSettings> {
             .map(Some)
             .map_err(|_| "must be an address such as 127.0.0.1:9090, or off".to_owned()),
     });
+    let reflection = reader.choice("server.reflection", &[("on", true), ("off", false)]);
     let in_flight_max = reader.integer("server.in_flight_max", 1..=100_000);
     let connections_max = reader.integer("server.connections_max", 1..=100_000);
     let deadline_max = reader.integer("server.deadline_max_ms", 100..=600_000);
@@ -113,11 +166,55 @@ fn server(reader: &mut Reader) -> Option<ServerSettings> {
     Some(ServerSettings {
         listen: listen?,
         admin_listen: admin_listen?,
+        has_reflection: reflection?,
         in_flight_max: usize::try_from(in_flight_max?).ok()?,
         connections_max: usize::try_from(connections_max?).ok()?,
         deadline_max: Duration::from_millis(deadline_max?),
         drain_max: Duration::from_millis(drain_max?),
     })
+}
+
+fn tls(reader: &mut Reader) -> Option<TlsFiles> {
+    if !reader.has_section("server.tls") {
+        return None;
+    }
+    let path = |text: &str| Ok(PathBuf::from(text));
+    let certificate = reader.parsed("server.tls.certificate", path);
+    let private_key = reader.parsed("server.tls.private_key", path);
+    let client_ca = reader.optional("server.tls.client_ca", path);
+    Some(TlsFiles { certificate: certificate?, private_key: private_key?, client_ca })
+}
+
+fn mesh(reader: &mut Reader) -> Option<Mesh> {
+    if !reader.has_section("identity.mesh") {
+        return None;
+    }
+    let choices = [MeshHeader::ForwardedClientCert, MeshHeader::LinkerdClientId].map(|header| (header.name(), header));
+    let header = reader.choice("identity.mesh.header", &choices);
+    let trusted = reader.list("identity.mesh.trusted_peers", str::parse::<TrustedPeer>);
+    if trusted.is_empty() {
+        reader.mistake("identity.mesh.trusted_peers", "must name at least one peer, such as \"127.0.0.1/32\"");
+    }
+    Some(Mesh::new(header?, trusted))
+}
+
+fn issuers(reader: &mut Reader) -> Vec<JwtIssuer> {
+    let one = |reader: &mut Reader, at: usize| {
+        let path = |key: &str| format!("identity.jwt[{at}].{key}");
+        let text = |text: &str| if text.is_empty() { Err("must not be empty".to_owned()) } else { Ok(text.to_owned()) };
+        let issuer = reader.parsed(&path("issuer"), text);
+        let audience = reader.parsed(&path("audience"), text);
+        let file = reader.optional(&path("jwks_file"), |text| Ok(KeySource::File(PathBuf::from(text))));
+        let url = reader.optional(&path("jwks_url"), |text| match Url::parse(text) {
+            Ok(url) if url.scheme() == "https" => Ok(KeySource::Url(url)),
+            _ => Err("must be a URL that begins with https://".to_owned()),
+        });
+        if file.is_some() == url.is_some() {
+            reader.mistake(&path("jwks_file"), "exactly one of jwks_file and jwks_url must be set");
+        }
+        Some(JwtIssuer { issuer: issuer?, audience: audience?, keys: file.or(url)? })
+    };
+    (0..reader.tables("identity.jwt")).filter_map(|at| one(reader, at)).collect()
 }
 
 fn client_limits(reader: &mut Reader) -> Option<ClientLimits> {
@@ -138,6 +235,9 @@ fn check_environment(reader: &mut Reader, is_sandbox: bool, environment: &BTreeM
         if environment.get(name).is_some_and(|value| value.eq_ignore_ascii_case("true")) {
             reader.mistake(name, "makes the AWS SDK print secrets; unset it");
         }
+    }
+    if let Err(why) = environment.get("RUST_LOG").map_or(Ok(()), |filter| check_filter(filter)) {
+        reader.mistake("RUST_LOG", &why);
     }
     // The sandbox takes no endpoint from the environment.
     let endpoints = environment.iter().filter(|(name, _)| name.starts_with("AWS_ENDPOINT_URL") && !is_sandbox);

@@ -31,6 +31,8 @@ pub enum Fault {
     TooLarge,
     /// There is no such RPC.
     UnknownMethod,
+    /// The request is compressed in a way that is not known.
+    UnknownEncoding,
     /// Policy does not allow it.
     Denied(Denial),
     /// More calls are in flight than the server takes.
@@ -46,6 +48,8 @@ pub enum Fault {
     },
     /// AWS refused, or could not be asked.
     Upstream(Box<UpstreamFault>),
+    /// The call could not be recorded, so it was not made.
+    Unrecorded,
     /// A defect of ours.
     Internal,
 }
@@ -65,12 +69,14 @@ impl fmt::Display for Fault {
             Self::Undecodable => f.write_str("the request could not be decoded"),
             Self::TooLarge => f.write_str("the request is too large"),
             Self::UnknownMethod => f.write_str("no such method"),
+            Self::UnknownEncoding => f.write_str("the request's encoding is not known"),
             Self::Denied(denial) => write!(f, "policy denied: {denial}"),
             Self::Overloaded => f.write_str("too many calls in flight"),
             Self::Draining => f.write_str("the server is going down"),
             Self::OutOfTime { deadline: Deadline::Callers, .. } => f.write_str("the caller's deadline passed"),
             Self::OutOfTime { deadline: Deadline::Ours, .. } => f.write_str("the proxy's own limit passed"),
             Self::Upstream(fault) => write!(f, "{fault}"),
+            Self::Unrecorded => f.write_str("the audit line could not be written; nothing was sent to AWS"),
             Self::Internal => f.write_str("internal error"),
         }
     }

@@ -4,6 +4,7 @@
 //! `service` hands it to the `pipeline`, which reads it into an `operation` (values of the `domain`), asks `policy`,
 //! and lets the operation call AWS through `upstream`. A `fault` of any stage becomes a gRPC status in `status`.
 
+pub mod audit;
 pub mod config;
 pub mod deadline;
 pub mod domain;
@@ -16,6 +17,7 @@ pub mod policy;
 pub mod proto;
 pub mod server;
 pub mod service;
+pub mod start;
 pub mod status;
 pub mod telemetry;
 pub mod upstream;

@@ -1,29 +1,27 @@
 //! Arguments → configuration → run; exit codes.
 
-use std::{collections::BTreeMap, io::Write as _, net::SocketAddr, path::PathBuf, process::ExitCode};
-
-use clap::{Args, Parser, Subcommand};
-use idp_proxy::{
-    config::{Config, Flags, Mistake},
-    domain::Fingerprinter,
-    fake_aws::{FakeAws, FakeAwsError, Quota, SANDBOX_PORTAL, SANDBOX_USER_POOL, Settings},
-    identity::{Anonymous, Identity},
-    operation::Aws,
-    pipeline::Pipeline,
-    policy::Policy,
-    server::{Listen, Server},
-    telemetry,
-    upstream::Upstream,
+use std::{
+    collections::BTreeMap,
+    fmt::Display,
+    io::{Read as _, Write as _},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::ExitCode,
 };
-use tokio::signal::unix::{SignalKind, signal};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use idp_proxy::{
+    config::{Config, Flags},
+    fake_aws::{FakeAwsError, Quota, Settings},
+    policy::{Expectation, explain},
+    start::{self, AnyError, Parts},
+    telemetry::{self, LogFormat},
+};
 
 /// Bad configuration or arguments (`EX_USAGE` of sysexits.h).
 const EXIT_USAGE: u8 = 64;
 
-type AnyError = Box<dyn std::error::Error + Send + Sync>;
-
-/// gRPC proxy for the identity providers of Amazon Cognito user pools and Amazon `WorkSpaces` Web.
+/// gRPC proxy for the identity providers of Amazon Cognito user pools and Amazon WorkSpaces Web.
 #[derive(Debug, Parser)]
 #[command(version, arg_required_else_help = true)]
 struct Cli {
@@ -35,8 +33,11 @@ struct Cli {
 enum Command {
     /// Run the proxy.
     Serve(Serve),
-    /// Check the configuration, report every mistake, touch no network; exit 0 or 64.
+    /// Check configuration, certificates and policies, report every mistake, touch no network; exit 0 or 64.
     Check(Check),
+    /// Policies.
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// Run only the fake AWS: both wire protocols on one loopback port, for any AWS client.
     FakeAws(Fake),
 }
@@ -64,6 +65,35 @@ struct Check {
     config: Option<PathBuf>,
 }
 
+#[derive(Debug, Subcommand)]
+enum PolicyCommand {
+    /// Decide a made-up call and say which policies decide it.
+    Explain(Explain),
+}
+
+#[derive(Debug, Args)]
+struct Explain {
+    /// JSON with `caller` (`id`, `kind`, `groups`, `trust_domain`), `action`, `resource` (a pool's id or a portal's ARN)
+    /// and `context` (the fields of the schema; all may be left out); `-` for standard input.
+    #[arg(long, value_name = "FILE")]
+    request: PathBuf,
+    /// Directory with *.cedar files [default: `policy.directory` of the configuration].
+    #[arg(long, value_name = "DIRECTORY")]
+    policies: Option<PathBuf>,
+    /// TOML file to read `policy.directory` from.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Exit with 1 if the decision is another one: for tests of policies.
+    #[arg(long, value_name = "DECISION")]
+    expect: Option<Expected>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Expected {
+    Allow,
+    Deny,
+}
+
 #[derive(Debug, Args)]
 struct Fake {
     /// Where AWS clients call, plain HTTP.
@@ -89,52 +119,110 @@ fn main() -> ExitCode {
             return if why.use_stderr() { ExitCode::from(EXIT_USAGE) } else { ExitCode::SUCCESS };
         }
     };
-    let environment: BTreeMap<String, String> = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect();
+    let environment = match environment() {
+        Ok(environment) => environment,
+        Err(mistakes) => return usage(&mistakes),
+    };
     match cli.command {
-        Command::Serve(arguments) => {
-            let flags = Flags {
-                file: arguments.config,
-                listen: arguments.listen,
-                admin_listen: arguments.admin_listen,
-                is_sandbox: arguments.sandbox,
-            };
-            match Config::load(&flags, &environment) {
-                Ok(config) => run(&config.clone(), serve(config)),
-                Err(mistakes) => usage(&mistakes),
-            }
-        }
-        Command::Check(arguments) => {
-            let flags = Flags { file: arguments.config, ..Flags::default() };
-            match Config::load(&flags, &environment) {
-                Ok(_) => {
-                    say("the configuration is good");
-                    ExitCode::SUCCESS
-                }
-                Err(mistakes) => usage(&mistakes),
-            }
-        }
-        Command::FakeAws(arguments) => fake_aws(&arguments, &environment),
+        Command::Serve(arguments) => serve(arguments, &environment),
+        Command::Check(arguments) => check(arguments, &environment),
+        Command::Policy(PolicyCommand::Explain(arguments)) => explain_policy(&arguments, &environment),
+        Command::FakeAws(arguments) => fake_aws(arguments, &environment),
     }
+}
+
+type Environment = BTreeMap<String, String>;
+
+/// The environment's texts. Other programs' variables may be anything; ours must be legible.
+fn environment() -> Result<Environment, Vec<String>> {
+    let (mut environment, mut mistakes) = (Environment::new(), Vec::new());
+    for (name, value) in std::env::vars_os() {
+        match (name.to_str(), value.to_str()) {
+            (Some(name), Some(value)) => drop(environment.insert(name.to_owned(), value.to_owned())),
+            _ if name.to_string_lossy().starts_with("IDP_PROXY__") => {
+                mistakes.push(format!("{}: is not UTF-8", name.to_string_lossy()));
+            }
+            _ => {}
+        }
+    }
+    if mistakes.is_empty() { Ok(environment) } else { Err(mistakes) }
+}
+
+fn serve(arguments: Serve, environment: &Environment) -> ExitCode {
+    let Serve { config, sandbox, listen, admin_listen } = arguments;
+    let flags = Flags { file: config, listen, admin_listen, is_sandbox: sandbox };
+    let config = match Config::load(&flags, environment) {
+        Ok(config) => config,
+        Err(mistakes) => return usage(&mistakes),
+    };
+    if let Err(why) = telemetry::init(config.log_format, config.log_filter.as_deref()) {
+        return usage(&[why]);
+    }
+    match Parts::load(&config) {
+        Ok(parts) => run(start::serve(config, parts)),
+        Err(mistakes) => usage(&mistakes),
+    }
+}
+
+fn check(arguments: Check, environment: &Environment) -> ExitCode {
+    let flags = Flags { file: arguments.config, ..Flags::default() };
+    let checked = Config::load(&flags, environment).map_err(|mistakes| texts(&mistakes));
+    match checked.and_then(|config| Parts::load(&config)) {
+        Ok(_) => {
+            say("the configuration, its certificates and its policies are good");
+            ExitCode::SUCCESS
+        }
+        Err(mistakes) => usage(&mistakes),
+    }
+}
+
+fn explain_policy(arguments: &Explain, environment: &Environment) -> ExitCode {
+    let flags = Flags { file: arguments.config.clone(), ..Flags::default() };
+    let directory = arguments.policies.clone().map_or_else(|| Config::policies_only(&flags, environment), Ok);
+    let directory = match directory {
+        Ok(directory) => directory,
+        Err(mistakes) => return usage(&mistakes),
+    };
+    let explained = match read(&arguments.request) {
+        Ok(request) => explain(&directory, &request),
+        Err(why) => return usage(&[format!("{}: {why}", arguments.request.display())]),
+    };
+    match explained {
+        Ok(explanation) => {
+            say(&serde_json::to_string_pretty(&explanation).unwrap_or_default());
+            let is_expected = match arguments.expect {
+                None => true,
+                Some(Expected::Allow) => explanation.decision == Expectation::Allow,
+                Some(Expected::Deny) => explanation.decision == Expectation::Deny,
+            };
+            if is_expected { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Err(mistakes) => usage(&mistakes),
+    }
+}
+
+fn read(file: &Path) -> std::io::Result<String> {
+    if file == Path::new("-") {
+        let mut text = String::new();
+        return std::io::stdin().read_to_string(&mut text).map(|_| text);
+    }
+    std::fs::read_to_string(file)
+}
+
+fn fake_aws(arguments: Fake, environment: &Environment) -> ExitCode {
+    let Fake { listen, user_pool, portal, quota } = arguments;
+    let settings = Settings { user_pools: user_pool, portals: portal, quota };
+    let filter = environment.get("RUST_LOG").map(String::as_str);
+    if let Err(why) = telemetry::init(LogFormat::Auto, filter) {
+        return usage(&[why]);
+    }
+    run(start::fake_aws(listen, settings))
 }
 
 /// Runs to the end on a runtime of its own: 0 after a clean end, 1 otherwise.
-fn run(config: &Config, work: impl Future<Output = Result<bool, AnyError>>) -> ExitCode {
-    if let Err(why) = telemetry::init(config.log_format, config.log_filter.as_deref()) {
-        complain(&why);
-        return ExitCode::from(EXIT_USAGE);
-    }
-    block_on(work)
-}
-
-fn block_on(work: impl Future<Output = Result<bool, AnyError>>) -> ExitCode {
-    let outcome = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(AnyError::from)
-        .and_then(|runtime| runtime.block_on(work));
-    match outcome {
+fn run(work: impl Future<Output = Result<bool, AnyError>>) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(AnyError::from);
+    match runtime.and_then(|runtime| runtime.block_on(work)) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => {
             complain("calls were still in flight when the drain time was over");
@@ -148,84 +236,11 @@ fn block_on(work: impl Future<Output = Result<bool, AnyError>>) -> ExitCode {
     }
 }
 
-async fn serve(config: Config) -> Result<bool, AnyError> {
-    let stop = stop_on_signal()?;
-    let upstream = if config.is_sandbox {
-        let fake = FakeAws::bind(SocketAddr::from(([127, 0, 0, 1], 0)), &Settings::sandbox()).await?;
-        let endpoint = format!("http://{}", fake.local_addr());
-        // It ends with the process: calls in flight need it until then.
-        tokio::spawn(fake.serve(std::future::pending()));
-        Upstream::of_sandbox(&endpoint, config.aws)
-    } else {
-        Upstream::from_environment(config.aws).await
-    };
-    let policy = match config.anonymous {
-        Anonymous::Allow => Policy::EverythingForTestPurposesOnly,
-        Anonymous::Refuse => Policy::Nothing,
-    };
-    let server = Server::bind(config.server.clone()).await?;
-    tracing::info!(listen = server.address(), admin_listen = server.admin_address(), "listening");
-    if config.anonymous == Anonymous::Allow {
-        tracing::warn!("anonymous callers may do everything: for test purposes only");
-    }
-    if config.is_sandbox {
-        say(&invitation(&server.address(), &config.server.listen));
-    }
-    let aws = Aws { upstream, fingerprinter: Fingerprinter::of_this_process()? };
-    let tasks = TaskTracker::new();
-    let pipeline = Pipeline::new(config.rules, policy, aws, config.server.deadline_max, tasks.clone());
-    server.serve(pipeline, Identity::new(config.anonymous), tasks, stop).await
+fn texts(mistakes: &[impl Display]) -> Vec<String> {
+    mistakes.iter().map(ToString::to_string).collect()
 }
 
-fn fake_aws(arguments: &Fake, environment: &BTreeMap<String, String>) -> ExitCode {
-    let settings =
-        Settings { user_pools: arguments.user_pool.clone(), portals: arguments.portal.clone(), quota: arguments.quota };
-    let filter = environment.get("RUST_LOG").map(String::as_str);
-    if let Err(why) = telemetry::init(telemetry::LogFormat::Auto, filter) {
-        complain(&why);
-        return ExitCode::from(EXIT_USAGE);
-    }
-    block_on(async {
-        let stop = stop_on_signal()?;
-        let fake = FakeAws::bind(arguments.listen, &settings).await?;
-        tracing::info!(listen = %fake.local_addr(), "listening");
-        fake.serve(stop.cancelled_owned()).await?;
-        Ok(true)
-    })
-}
-
-/// Cancelled by SIGTERM (an orchestrator's) and SIGINT (a person's).
-fn stop_on_signal() -> Result<CancellationToken, AnyError> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let stop = CancellationToken::new();
-    let stopping = stop.clone();
-    tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        stopping.cancel();
-    });
-    Ok(stop)
-}
-
-/// What a newcomer can paste into a second terminal.
-fn invitation(address: &str, listen: &Listen) -> String {
-    let target = match listen {
-        Listen::Tcp(_) => address.to_owned(),
-        Listen::Unix(path) => format!("-unix {}", path.display()),
-    };
-    format!(
-        "Sandbox: user pool {SANDBOX_USER_POOL}, portal {SANDBOX_PORTAL}. Paste into another terminal:\n\n\
-         grpcurl -plaintext -d '{{\"UserPoolId\":\"{SANDBOX_USER_POOL}\",\"ProviderName\":\"MyOidc\",\"ProviderType\":\"OIDC\",\
-         \"ProviderDetails\":{{\"client_id\":\"my-client\",\"client_secret\":\"my-secret\",\"authorize_scopes\":\"openid email\",\
-         \"oidc_issuer\":\"https://idp.example\",\"attributes_request_method\":\"GET\"}}}}' \
-         {target} idpproxy.cognito.v1.IdentityProviderService/CreateIdentityProvider\n"
-    )
-}
-
-fn usage(mistakes: &[Mistake]) -> ExitCode {
+fn usage(mistakes: &[impl Display]) -> ExitCode {
     for mistake in mistakes {
         complain(&mistake.to_string());
     }

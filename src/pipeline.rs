@@ -1,6 +1,12 @@
-//! The order of a call: identity → parse → policy → AWS → status. It is written here and nowhere else.
+//! The order of a call: identity → parse → policy → audit → AWS → status. It is written here and nowhere else.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use http::Extensions;
 use tokio::time::{Instant, timeout_at};
@@ -12,8 +18,9 @@ use tonic::{
 use tracing::Instrument as _;
 
 use crate::{
+    audit::{self, Audit},
     deadline::TimeLimit,
-    domain::Violations,
+    domain::{Subject, Violations},
     fault::Fault,
     identity::Caller,
     operation::{Aws, Operation, Rules},
@@ -30,19 +37,29 @@ pub struct Arrival {
     pub request_id: Arc<str>,
     /// When its headers were read.
     pub at: Instant,
+    /// Whether its message has been read, so that the pipeline is at work.
+    pub is_begun: Arc<AtomicBool>,
 }
 
 /// Everything a call goes through. A clone is a reference.
 #[derive(Clone, Debug)]
 pub struct Pipeline(Arc<Stages>);
 
+/// What the stages work with.
 #[derive(Debug)]
-struct Stages {
-    rules: Rules,
-    policy: Policy,
-    aws: Aws,
-    limit: Duration,
-    tasks: TaskTracker,
+pub struct Stages {
+    /// How requests are read.
+    pub rules: Rules,
+    /// Who may do what.
+    pub policy: Arc<Policy>,
+    /// The record of every call that reached policy.
+    pub audit: Audit,
+    /// The way to AWS.
+    pub aws: Aws,
+    /// For one call.
+    pub limit: Duration,
+    /// Knows the calls in flight, so that a drain can wait for them.
+    pub tasks: TaskTracker,
 }
 
 /// A call that has arrived and whose message has been decoded.
@@ -53,21 +70,30 @@ struct Call<O: Operation> {
     message: O::Request,
 }
 
+/// How far a call has come: what its log line, its audit line and its error speak about.
+struct Progress<O> {
+    operation: Option<O>,
+    /// Policy's decision, and the policies that made it.
+    decision: Option<(bool, Arc<[String]>)>,
+    attempts: Arc<Attempts>,
+}
+
 impl Pipeline {
-    /// `limit` bounds every call; `tasks` knows the calls in flight, so that a drain can wait for them.
-    pub fn new(rules: Rules, policy: Policy, aws: Aws, limit: Duration, tasks: TaskTracker) -> Self {
-        Self(Arc::new(Stages { rules, policy, aws, limit, tasks }))
+    /// With these stages.
+    pub fn new(stages: Stages) -> Self {
+        Self(Arc::new(stages))
     }
 
     /// Serves one call: the only thing that a method of the gRPC services can do.
     ///
-    /// It runs in a task of its own: a write is finished, and logged, also when its caller goes away; a read is not.
+    /// It runs in a task of its own: a write is finished, logged and audited also when its caller goes away; a read is not.
     ///
     /// # Errors
     /// What `status` makes of the fault.
     pub async fn serve<O: Operation>(&self, request: Request<O::Request>) -> Result<Response<O::Reply>, Status> {
         let (metadata, extensions, message) = request.into_parts();
         let arrival = arrival(&extensions);
+        arrival.is_begun.store(true, Ordering::Relaxed);
         let call = Call::<O> { arrival: arrival.clone(), metadata, caller: extensions.get().cloned(), message };
         let stages = Arc::clone(&self.0);
         let task = self.0.tasks.spawn(async move { stages.answer(call).await }.in_current_span());
@@ -79,16 +105,29 @@ impl Pipeline {
 }
 
 impl Stages {
-    /// Runs the stages, logs how it went, and puts it into the caller's words.
+    /// Runs the stages, records how it went, and puts it into the caller's words.
     async fn answer<O: Operation>(&self, call: Call<O>) -> Result<O::Reply, Status> {
         let Call { arrival, metadata, caller, message } = call;
-        let mut operation = None;
-        let outcome = self.run::<O>(caller.as_ref(), &metadata, &arrival, message, &mut operation).await;
+        let mut progress = Progress::<O> { operation: None, decision: None, attempts: Arc::default() };
+        let outcome = self.run(caller.as_ref(), &metadata, &arrival, message, &mut progress).await;
 
+        let Progress { operation, decision, attempts } = &progress;
         let subject = operation.as_ref().map(|operation| (operation.subject(), operation.repeat()));
         let subject = subject.as_ref().map(|(subject, repeat)| (subject, *repeat));
         let about = About { action: Some(O::ACTION), subject, request_id: &arrival.request_id };
         let elapsed = arrival.at.elapsed();
+        let verdict = outcome.as_ref().err().map(|fault| status::verdict(fault, &about));
+        if let (Some(caller), Some((subject, _)), Some((is_allowed, policies))) = (&caller, subject, decision) {
+            let line = self.line(caller, subject, *is_allowed, policies, &arrival);
+            let line = line.ended(audit::Outcome {
+                code: verdict.map_or("OK", |verdict| status::code_name(verdict.code)),
+                reason: verdict.map(|verdict| verdict.reason),
+                aws_request_id: attempts.aws_request_id(),
+                attempts: attempts.started(),
+                duration_ms: u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
+            });
+            self.audit.complete(&line).await;
+        }
         let line = CallLine { action: O::ACTION, caller: caller.as_ref(), about: &about, elapsed };
         match outcome {
             Ok(reply) => {
@@ -102,37 +141,63 @@ impl Stages {
         }
     }
 
-    /// The order. `known` keeps the operation once there is one: an error speaks about it.
+    /// The order.
     async fn run<O: Operation>(
         &self,
         caller: Option<&Caller>,
         metadata: &MetadataMap,
         arrival: &Arrival,
         message: O::Request,
-        known: &mut Option<O>,
+        progress: &mut Progress<O>,
     ) -> Result<O::Reply, Fault> {
+        let Progress { operation: known, decision, attempts } = progress;
         // 1 identity: the server asked before the message was read; without its answer nothing goes on.
         let caller = caller.ok_or(Fault::Internal)?;
         // 2 what is asked for, and by when
-        let limit = TimeLimit::of(metadata, arrival.at, self.limit);
+        let limit = TimeLimit::of(metadata.as_ref(), arrival.at, self.limit);
         let limit = limit.map_err(|why| Fault::Invalid(Violations::one("grpc-timeout", why)))?;
         let operation = known.insert(O::parse(message, &self.rules).map_err(Fault::Invalid)?);
         // 3 policy
-        let permit = self.policy.authorize(caller, &operation.subject()).map_err(Fault::Denied)?;
-        // 4 AWS
-        let attempts = Arc::new(Attempts::default());
-        let call = timeout_at(limit.at, operation.call(&self.aws, permit));
-        let in_time = attempts.watch(call).await.map_err(|_| Fault::OutOfTime {
+        let subject = operation.subject();
+        let judged = self.policy.authorize(caller, &subject);
+        let policies =
+            judged.as_ref().map_or_else(|denial| denial.policies().into(), |permit| permit.policies().clone());
+        let (_, policies) = decision.insert((judged.is_ok(), policies));
+        let permit = judged.map_err(Fault::Denied)?;
+        let out_of_time = || Fault::OutOfTime {
             deadline: limit.whose,
             may_have_been_applied: O::ACTION.is_write() && attempts.has_sent(),
-        })?;
+        };
+        // 4 the record, before anything changes: without it nothing does
+        if O::ACTION.is_write() {
+            let line = self.line(caller, &subject, true, policies, arrival);
+            let recorded = timeout_at(limit.at, self.audit.record(&line)).await.map_err(|_| out_of_time())?;
+            recorded.map_err(|_| Fault::Unrecorded)?;
+        }
+        // 5 AWS; `timeout_at` would let the call begin before it looks at the clock
+        if limit.at <= Instant::now() {
+            return Err(out_of_time());
+        }
+        let call = timeout_at(limit.at, operation.call(&self.aws, permit));
+        let in_time = attempts.watch(call).await.map_err(|_| out_of_time())?;
         in_time.map_err(|fault| Fault::Upstream(Box::new(fault)))
+    }
+
+    fn line<'a>(
+        &self,
+        caller: &'a Caller,
+        subject: &Subject<'a>,
+        is_allowed: bool,
+        policies: &'a [String],
+        arrival: &'a Arrival,
+    ) -> audit::Line<'a> {
+        audit::Line::new(caller, subject, is_allowed, policies, &arrival.request_id, &self.aws.fingerprinter)
     }
 }
 
 /// What the server left; made up only if a service were ever added without it.
 fn arrival(extensions: &Extensions) -> Arrival {
-    let made_up = || Arrival { request_id: uuid::Uuid::new_v4().to_string().into(), at: Instant::now() };
+    let made_up = || Arrival::now(uuid::Uuid::new_v4().to_string().into());
     extensions.get::<Arrival>().cloned().unwrap_or_else(made_up)
 }
 
@@ -140,6 +205,11 @@ fn arrival(extensions: &Extensions) -> Arrival {
 pub const REQUEST_ID_HEADER: &str = "x-request-id";
 
 impl Arrival {
+    /// A call whose headers have just been read.
+    pub fn now(request_id: Arc<str>) -> Self {
+        Self { request_id, at: Instant::now(), is_begun: Arc::default() }
+    }
+
     /// The id as a header's value.
     pub fn header(&self) -> AsciiMetadataValue {
         AsciiMetadataValue::try_from(&*self.request_id).unwrap_or_else(|_| AsciiMetadataValue::from_static("unknown"))

@@ -8,6 +8,7 @@ mod complete;
 mod connections;
 mod front;
 mod listen;
+mod tls;
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -15,8 +16,11 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::service::Routes;
 use tonic_health::{ServingStatus, server::HealthReporter};
 
-pub use self::listen::Listen;
 use self::{front::Front, listen::Listener};
+pub use self::{
+    listen::Listen,
+    tls::{Tls, TlsFiles},
+};
 use crate::{
     domain::Service,
     identity::Identity,
@@ -42,6 +46,8 @@ pub struct ServerSettings {
     pub listen: Listen,
     /// Where operators look, plain HTTP; nowhere if absent.
     pub admin_listen: Option<std::net::SocketAddr>,
+    /// Whether anyone may ask for the descriptors of the services.
+    pub has_reflection: bool,
     /// Calls that are served at once; beyond it they are refused at once.
     pub in_flight_max: usize,
     /// Connections that are open at once; beyond it new ones wait.
@@ -96,18 +102,22 @@ impl Server {
         self,
         pipeline: Pipeline,
         identity: Identity,
+        tls: Option<Arc<Tls>>,
         tasks: TaskTracker,
         stop: CancellationToken,
     ) -> Result<bool, Box<dyn std::error::Error + Send + Sync>> {
         let Self { settings, listener, admin } = self;
         let metrics = Arc::new(Metrics::default());
-        let (reporter, routes) = routes(pipeline).await?;
+        let (reporter, routes) = routes(pipeline, settings.has_reflection).await?;
         let front = Front::new(routes, identity, &settings, Arc::clone(&metrics), stop.clone());
         let in_flight = front.in_flight();
 
         let admin_stop = CancellationToken::new();
         let admin = admin.map(|admin| tokio::spawn(admin::serve(admin, metrics, stop.clone(), admin_stop.clone())));
-        let connections = connections::serve(listener, front, settings.connections_max, stop.clone());
+        if let Some(tls) = &tls {
+            tokio::spawn(Arc::clone(tls).follow_changes(stop.clone()));
+        }
+        let connections = connections::serve(listener, tls, front, settings.connections_max, stop.clone());
         let mut connections = tokio::spawn(connections);
 
         stop.cancelled().await;
@@ -136,7 +146,10 @@ impl Server {
 }
 
 /// Both services, health and reflection. The limits on a message hold for every RPC.
-async fn routes(pipeline: Pipeline) -> Result<(HealthReporter, Routes), tonic_reflection::server::Error> {
+async fn routes(
+    pipeline: Pipeline,
+    has_reflection: bool,
+) -> Result<(HealthReporter, Routes), tonic_reflection::server::Error> {
     let (reporter, health) = tonic_health::server::health_reporter();
     for name in health_names() {
         reporter.set_service_status(name, ServingStatus::Serving).await;
@@ -148,13 +161,14 @@ async fn routes(pipeline: Pipeline) -> Result<(HealthReporter, Routes), tonic_re
             .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
-    let routes = Routes::new(CognitoServer::new(pipeline.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX))
+    let mut routes = Routes::new(CognitoServer::new(pipeline.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX))
         .add_service(WorkspacesWebServer::new(pipeline).max_decoding_message_size(MESSAGE_BYTES_MAX))
-        .add_service(health)
-        .add_service(reflection().build_v1()?)
-        // Older grpcurl knows only this one.
-        .add_service(reflection().build_v1alpha()?)
-        .prepare();
+        .add_service(health);
+    if has_reflection {
+        // Older grpcurl knows only v1alpha.
+        routes = routes.add_service(reflection().build_v1()?).add_service(reflection().build_v1alpha()?);
+    }
+    let routes = routes.prepare();
     Ok((reporter, routes))
 }
 

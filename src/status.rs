@@ -2,6 +2,7 @@
 
 mod details;
 mod fields;
+mod row;
 mod table;
 mod transport;
 
@@ -10,8 +11,8 @@ use tonic::{
     metadata::{AsciiMetadataValue, MetadataMap},
 };
 
-use self::table::{Retry, Row};
-pub use self::transport::{TransportRefusal, code_name_of, refusal_of_tonic};
+use self::row::{Retry, Row};
+pub use self::transport::{ACCEPT_ENCODING, TransportRefusal, code_name_of, refusal_of_tonic};
 use crate::{
     domain::{Action, Repeat, Subject},
     fault::Fault,
@@ -92,7 +93,9 @@ fn judge(row: &Row, fault: &Fault, about: &About<'_>) -> Verdict {
         Fault::OutOfTime { may_have_been_applied, .. } => !may_have_been_applied,
         _ => true,
     };
-    let repeat = about.subject.map(|(_, repeat)| repeat).filter(|_| !not_executed);
+    // Of a write that was never read nothing is known: it counts as one that must not be repeated.
+    let unread = about.action.filter(|action| action.is_write()).map(|_| Repeat::Once);
+    let repeat = about.subject.map(|(_, repeat)| repeat).or(unread).filter(|_| !not_executed);
     let ((code, reason), retry) = row.answer(repeat);
     Verdict { code, reason, retry }
 }

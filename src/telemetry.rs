@@ -4,6 +4,6 @@ mod log;
 mod metrics;
 
 pub use self::{
-    log::{CallLine, LogFormat, init, log_fault, log_success},
+    log::{CallLine, LogFormat, check_filter, init, log_cancelled, log_fault, log_success},
     metrics::Metrics,
 };

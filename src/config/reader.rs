@@ -40,7 +40,10 @@ impl Reader {
     pub(super) fn mistake(&mut self, path: &str, why: &str) {
         let place = self.taken.iter().find(|(taken, _)| taken == path).map(|(_, place)| place);
         let place = place.map_or_else(|| path.to_owned(), |place| format!("{path} ({place})"));
-        self.mistakes.push(Mistake::new(&place, why));
+        // A second mistake at the same place only follows from the first.
+        if !self.mistakes.iter().any(|known| known.0.starts_with(&format!("{place}: "))) {
+            self.mistakes.push(Mistake::new(&place, why));
+        }
     }
 
     fn take(&mut self, path: &str) -> Option<Value> {
@@ -64,6 +67,41 @@ impl Reader {
     pub(super) fn parsed<T>(&mut self, path: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
         let text = self.text(path)?;
         parse(&text).map_err(|why| self.mistake(path, &why)).ok()
+    }
+
+    /// A text that may be left out.
+    pub(super) fn optional<T>(&mut self, path: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+        let is_set = self.sources.values.contains_key(path);
+        if is_set { self.parsed(path, parse) } else { None }
+    }
+
+    /// A list of texts that may be left out.
+    pub(super) fn list<T>(&mut self, path: &str, parse: impl Fn(&str) -> Result<T, String>) -> Vec<T> {
+        if !self.sources.values.contains_key(path) {
+            return Vec::new();
+        }
+        let texts: Option<Vec<String>> = match self.take(path) {
+            Some(Value::Array(list)) => list.iter().map(|text| text.as_str().map(str::to_owned)).collect(),
+            _ => None,
+        };
+        let Some(texts) = texts else {
+            self.mistake(path, "must be a list of texts");
+            return Vec::new();
+        };
+        let read: Result<Vec<T>, String> = texts.iter().map(|text| parse(text)).collect();
+        read.map_err(|why| self.mistake(path, &why)).unwrap_or_default()
+    }
+
+    /// How many tables a list of tables has.
+    pub(super) fn tables(&self, path: &str) -> usize {
+        let is_set = |at: &usize| self.has_section(&format!("{path}[{at}]"));
+        (0..usize::from(u8::MAX)).take_while(is_set).count()
+    }
+
+    /// Whether anything is set in a section.
+    pub(super) fn has_section(&self, path: &str) -> bool {
+        let prefix = format!("{path}.");
+        self.sources.values.keys().any(|key| key.starts_with(&prefix))
     }
 
     /// One of a few words.

@@ -31,8 +31,15 @@ impl Sources {
         for (name, text) in environment {
             let Some(path) = name.strip_prefix(PREFIX) else { continue };
             let path = path.to_ascii_lowercase().replace("__", ".");
-            let value = sources.typed(&path, text);
-            sources.values.insert(path, (value, name.clone()));
+            // Lists are written as in the file; a list of tables replaces the file's.
+            let list = text.trim_start().starts_with('[').then(|| format!("{path} = {text}").parse::<Table>());
+            if let Some(Ok(list)) = list {
+                sources.values.retain(|key, _| !key.starts_with(&format!("{path}[")));
+                sources.add("", &list, name);
+            } else {
+                let value = sources.typed(&path, text);
+                sources.values.insert(path, (value, name.clone()));
+            }
         }
         let flags = [
             ("server.listen", &flags.listen, "--listen"),
@@ -51,6 +58,11 @@ impl Sources {
             let path = if under.is_empty() { key.clone() } else { format!("{under}.{key}") };
             match value {
                 Value::Table(inner) => self.add(&path, inner, place),
+                Value::Array(tables) if !tables.is_empty() && tables.iter().all(Value::is_table) => {
+                    for (at, inner) in tables.iter().enumerate() {
+                        inner.as_table().into_iter().for_each(|inner| self.add(&format!("{path}[{at}]"), inner, place));
+                    }
+                }
                 leaf => drop(self.values.insert(path, (leaf.clone(), place.to_owned()))),
             }
         }

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use super::{Config, Flags};
-use crate::identity::Anonymous;
 
 fn environment(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
@@ -23,10 +22,25 @@ fn the_defaults_are_complete_and_valid() {
 
 #[test]
 fn nobody_is_served_unless_it_is_asked_for_in_words() {
-    let found = Config::load(&Flags::default(), &BTreeMap::new()).unwrap_err();
-    assert!(found.len() == 1 && found[0].to_string().starts_with("identity.anonymous"), "{found:?}");
-    let words = environment(&[("IDP_PROXY__IDENTITY__ANONYMOUS", "allow_for_test_purposes_only")]);
-    assert_eq!(Config::load(&Flags::default(), &words).unwrap().anonymous, Anonymous::Allow);
+    let refused = |pairs: &[(&str, &str)]| {
+        let found = Config::load(&Flags::default(), &environment(pairs)).err().unwrap_or_default();
+        found.iter().map(|mistake| mistake.to_string().split(':').next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let anonymous = ("IDP_PROXY__IDENTITY__ANONYMOUS", "allow_for_test_purposes_only");
+    let policies = ("IDP_PROXY__POLICY__DIRECTORY", "policies");
+    assert_eq!(refused(&[]), ["identity", "policy.directory"]);
+    assert_eq!(refused(&[policies]), ["identity"]);
+    assert_eq!(refused(&[anonymous]), ["policy.directory"]);
+    assert_eq!(refused(&[anonymous, policies]), [""; 0]);
+    let header = ("IDP_PROXY__IDENTITY__MESH__HEADER", "l5d-client-id");
+    assert_eq!(refused(&[policies, header]), ["identity.mesh.trusted_peers"]);
+    let trusted = ("IDP_PROXY__IDENTITY__MESH__TRUSTED_PEERS", r#"["127.0.0.1/32", "unix"]"#);
+    assert_eq!(refused(&[policies, header, trusted]), [""; 0]);
+    let wrong = ("IDP_PROXY__IDENTITY__MESH__TRUSTED_PEERS", r#"["localhost"]"#);
+    assert!(!refused(&[policies, header, wrong]).is_empty());
+    let tls = [("IDP_PROXY__SERVER__TLS__CERTIFICATE", "a"), ("IDP_PROXY__SERVER__TLS__PRIVATE_KEY", "b")];
+    assert_eq!(refused(&[policies, tls[0], tls[1]]), ["identity"]);
+    assert_eq!(refused(&[policies, tls[0], tls[1], ("IDP_PROXY__SERVER__TLS__CLIENT_CA", "c")]), [""; 0]);
 }
 
 #[test]

@@ -37,7 +37,7 @@ pub enum TypeOfDetails {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Details {
     values: BTreeMap<String, Secret>,
-    hosts: BTreeMap<&'static str, String>,
+    hosts: BTreeMap<String, String>,
 }
 
 /// Characters of a key and of a value at AWS (`StringType`), in both APIs.
@@ -59,22 +59,19 @@ impl Details {
             TypeOfDetails::New(kind) => judge(kind, true),
             TypeOfDetails::Stated(kind) => judge(kind, false),
             TypeOfDetails::Unstated(hint) => {
-                let first = hint.into_iter().chain(ProviderType::ALL);
-                let mut readings = first.map(|kind| (kind, judge(kind, false)));
-                // The first type without a mistake; else the one that explains the most keys with the fewest mistakes.
-                let mut best: Option<(usize, Result<_, Violations>)> = None;
-                for (kind, reading) in &mut readings {
-                    let Err(found) = &reading else {
-                        best = Some((0, reading));
-                        break;
-                    };
-                    let strangers = map.keys().filter(|name| !fits(name, kind)).count();
-                    let badness = strangers * DETAIL_KEYS.len() + found.len();
-                    if best.as_ref().is_none_or(|(least, _)| badness < *least) {
-                        best = Some((badness, reading));
-                    }
-                }
-                best.map_or_else(|| Err(Violations::none()), |(_, reading)| reading)
+                // Only by those that know the most of the keys: another reading costs, and explains nothing.
+                let rows: Vec<_> = map.keys().map(|name| DetailKey::of(name)).collect();
+                let known =
+                    |kind: ProviderType| rows.iter().flatten().filter(|key| key.presence(kind).is_callers()).count();
+                let kinds: Vec<_> = hint.into_iter().chain(ProviderType::ALL).map(|kind| (kind, known(kind))).collect();
+                let most = kinds.iter().map(|(_, known)| *known).max().unwrap_or_default();
+                let nearest = || kinds.iter().filter(|(_, known)| *known == most).map(|(kind, _)| *kind);
+                // The first one without a mistake; else the one with the fewest, among those that know the most keys.
+                let mistakes = |reading: &Result<_, Violations>| reading.as_ref().err().map_or(0, Violations::len);
+                let mut readings = nearest().map(|kind| judge(kind, false));
+                let first = readings.find(Result::is_ok);
+                let fewest = || nearest().map(|kind| judge(kind, false)).min_by_key(mistakes);
+                first.or_else(fewest).unwrap_or_else(|| Err(Violations::none()))
             }
         };
         let hosts = read?;
@@ -88,7 +85,7 @@ impl Details {
     }
 
     /// Hosts of the URLs, by detail key: lower-case and without a trailing dot.
-    pub fn hosts(&self) -> &BTreeMap<&'static str, String> {
+    pub fn hosts(&self) -> &BTreeMap<String, String> {
         &self.hosts
     }
 
@@ -102,11 +99,6 @@ impl fmt::Debug for Details {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.values.keys()).finish()
     }
-}
-
-/// Whether a key is one that a caller may set for `kind`.
-fn fits(name: &str, kind: ProviderType) -> bool {
-    DetailKey::of(name).is_some_and(|key| key.presence(kind).is_callers())
 }
 
 /// AWS documents spaces for most types and commas for Facebook, and was seen to take `openid, email` too.
@@ -123,7 +115,7 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    fn read(&self, map: &BTreeMap<String, String>) -> Result<BTreeMap<&'static str, String>, Violations> {
+    fn read(&self, map: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>, Violations> {
         let mut found = Violations::none();
         let mut hosts = BTreeMap::new();
         self.missing(map, &mut found);
@@ -131,12 +123,12 @@ impl Reading<'_> {
             let at = entry(self.field, name);
             found.take(&at, text::length(name, &TEXT_LENGTH).map_err(|why| format!("the key {why}")));
             found.take(&at, text::length(value, &TEXT_LENGTH));
-            let Some(key) = DetailKey::of(name) else {
-                found.take(&at, self.unknown(name, value));
-                continue;
+            let host = match DetailKey::of(name) {
+                Some(key) => self.known(key, value),
+                None => self.unknown(name, value),
             };
-            if let Some(host) = found.take(&at, self.known(key, value)).flatten() {
-                hosts.insert(key.name, host);
+            if let Some(host) = found.take(&at, host).flatten() {
+                hosts.insert(name.clone(), host);
             }
         }
         if found.is_empty() { Ok(hosts) } else { Err(found) }
@@ -165,11 +157,11 @@ impl Reading<'_> {
         }
     }
 
-    fn unknown(&self, name: &str, value: &str) -> Result<(), String> {
+    /// Judges a key that the table lacks and answers the host if its value is a URL.
+    fn unknown(&self, name: &str, value: &str) -> Result<Option<String>, String> {
         if self.unknown == UnknownKeys::Forward {
-            // What looks like a URL must be https here too: a key that AWS adds may well be an endpoint.
-            let is_http = value.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("http://"));
-            return if is_http { Err("must be a URL that begins with https://".to_owned()) } else { Ok(()) };
+            // A key that AWS adds may well be an endpoint: policy has to see its host.
+            return if url::looks_like_one(value) { url::https_host(value).map(Some) } else { Ok(None) };
         }
         let kind = self.kind;
         let hint = DetailKey::nearest(name, kind).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
@@ -214,6 +206,7 @@ impl Reading<'_> {
             {
                 return Err("must contain the scope openid for type OIDC".to_owned());
             }
+            Format::AnyText if url::looks_like_one(value) => return url::https_host(value).map(Some),
             Format::AnyText | Format::Text | Format::Scopes => {}
         }
         Ok(None)

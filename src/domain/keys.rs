@@ -46,7 +46,7 @@ impl Presence {
 pub enum Format {
     /// Any text that is not empty.
     Text,
-    /// A text that may be empty.
+    /// A text that may be empty; if it looks like a URL, one with https.
     AnyText,
     /// A URL with https.
     HttpsUrl,

@@ -34,6 +34,15 @@ pub(super) fn https_host(text: &str) -> Result<String, String> {
     if host.is_empty() { Err("must be a URL with a host".to_owned()) } else { Ok(host) }
 }
 
+/// Whether a text of unknown meaning begins like a URL of any scheme.
+pub(super) fn looks_like_one(text: &str) -> bool {
+    let scheme = text.trim_start().split_once("://").map(|(scheme, _)| scheme);
+    scheme.is_some_and(|scheme| {
+        scheme.starts_with(|letter: char| letter.is_ascii_alphabetic())
+            && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::https_host;

@@ -3,7 +3,8 @@
 
 use std::{
     convert::Infallible,
-    sync::Arc,
+    pin::pin,
+    sync::{Arc, atomic::Ordering},
     task::{Context, Poll},
     time::Duration,
 };
@@ -12,8 +13,8 @@ use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use hyper::body::Incoming;
 use tokio::{
-    sync::{Semaphore, TryAcquireError},
-    time::{Instant, timeout},
+    sync::{Semaphore, SemaphorePermit, TryAcquireError},
+    time::timeout_at,
 };
 use tokio_util::sync::CancellationToken;
 use tonic::{body::Body, service::Routes};
@@ -21,15 +22,16 @@ use tower::{Service, ServiceExt as _};
 
 use super::{ServerSettings, complete};
 use crate::{
+    deadline::TimeLimit,
     domain::Action,
     fault::{Deadline, Fault},
-    identity::Identity,
+    identity::{Identity, Peer},
     pipeline::{Arrival, REQUEST_ID_HEADER},
     status::{self, About},
     telemetry::{self, CallLine, Metrics},
 };
 
-/// Beyond the limit on a call, for its message to arrive and its answer to be made.
+/// Beyond the limit on a call, for the pipeline's own answer.
 const SLACK: Duration = Duration::from_secs(1);
 
 /// The service that each connection is served with.
@@ -37,6 +39,7 @@ const SLACK: Duration = Duration::from_secs(1);
 pub(super) struct Front {
     routes: Routes,
     shared: Arc<Shared>,
+    peer: Arc<Peer>,
 }
 
 #[derive(Debug)]
@@ -57,8 +60,14 @@ impl Front {
         stop: CancellationToken,
     ) -> Self {
         let in_flight = Arc::new(Semaphore::new(settings.in_flight_max));
-        let limit = settings.deadline_max + SLACK;
-        Self { routes, shared: Arc::new(Shared { identity, metrics, in_flight, limit, stop }) }
+        let limit = settings.deadline_max;
+        let shared = Arc::new(Shared { identity, metrics, in_flight, limit, stop });
+        Self { routes, shared, peer: Arc::default() }
+    }
+
+    /// For one connection.
+    pub(super) fn of_peer(&self, peer: Peer) -> Self {
+        Self { peer: Arc::new(peer), ..self.clone() }
     }
 
     /// The places for calls in flight; all are free when none is.
@@ -77,25 +86,31 @@ impl Service<Request<Incoming>> for Front {
     }
 
     fn call(&mut self, request: Request<Incoming>) -> Self::Future {
-        let (routes, shared) = (self.routes.clone(), Arc::clone(&self.shared));
-        Box::pin(async move { Ok(answer(routes, &shared, request.map(Body::new)).await) })
+        let front = self.clone();
+        Box::pin(async move { Ok(answer(front, request.map(Body::new)).await) })
     }
 }
 
 /// The order.
-async fn answer(routes: Routes, shared: &Shared, mut request: Request<Body>) -> Response<Body> {
-    let arrival = Arrival { request_id: request_id(request.headers()), at: Instant::now() };
+async fn answer(front: Front, mut request: Request<Body>) -> Response<Body> {
+    let Front { routes, shared, peer } = front;
+    let arrival = Arrival::now(request_id(request.headers()));
     let action = Action::of_path(request.uri().path());
     request.extensions_mut().insert(arrival.clone());
+    let unfinished = action.map(|action| Unfinished {
+        metrics: Arc::clone(&shared.metrics),
+        action,
+        arrival: arrival.clone(),
+        is_finished: false,
+    });
     let mut response = match action {
-        Some(action) => call(routes, shared, action, &arrival, request).await,
+        Some(action) => call(routes, &shared, &peer, action, &arrival, request).await,
         // Health, reflection, and paths that are nothing: no identity, no limit of ours.
         None => forward(routes, request).await,
     };
     complete::complete(&mut response, action, &arrival);
-    if let Some(action) = action {
-        let code = status::code_name_of(response.headers());
-        shared.metrics.finish(action.grpc_method(), code, arrival.at.elapsed());
+    if let Some(unfinished) = unfinished {
+        unfinished.finish(status::code_name_of(response.headers()));
     }
     if let Ok(id) = HeaderValue::from_str(&arrival.request_id) {
         response.headers_mut().insert(REQUEST_ID_HEADER, id);
@@ -103,38 +118,88 @@ async fn answer(routes: Routes, shared: &Shared, mut request: Request<Body>) -> 
     response
 }
 
-/// One of our RPCs.
+/// A call whose answer is not ready. Dropped like this, its caller has gone away: also that is counted and logged.
+struct Unfinished {
+    metrics: Arc<Metrics>,
+    action: Action,
+    arrival: Arrival,
+    is_finished: bool,
+}
+
+impl Unfinished {
+    fn finish(mut self, code: &'static str) {
+        self.is_finished = true;
+        self.metrics.finish(self.action.grpc_method(), code, self.arrival.at.elapsed());
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if self.is_finished {
+            return;
+        }
+        self.metrics.finish(self.action.grpc_method(), "CANCELLED", self.arrival.at.elapsed());
+        let is_going_on = self.action.is_write() && self.arrival.is_begun.load(Ordering::Relaxed);
+        telemetry::log_cancelled(self.action, &self.arrival.request_id, self.arrival.at.elapsed(), is_going_on);
+    }
+}
+
+/// One of our RPCs, or in its place the refusal that ended it here.
 async fn call(
     routes: Routes,
     shared: &Shared,
+    peer: &Peer,
     action: Action,
     arrival: &Arrival,
-    mut request: Request<Body>,
+    request: Request<Body>,
 ) -> Response<Body> {
     let _counted = shared.metrics.begin();
-    let refuse = |fault: Fault| {
+    let served = serve(routes, shared, peer, action, arrival, request).await;
+    served.unwrap_or_else(|fault| {
         let about = About { action: Some(action), subject: None, request_id: &arrival.request_id };
         telemetry::log_fault(&CallLine { action, caller: None, about: &about, elapsed: arrival.at.elapsed() }, &fault);
         status::of(&fault, &about).into_http()
-    };
-    let place = match shared.in_flight.try_acquire() {
-        _ if shared.stop.is_cancelled() => Err(Fault::Draining),
-        Ok(place) => Ok(place),
-        Err(TryAcquireError::NoPermits) => Err(Fault::Overloaded),
-        Err(TryAcquireError::Closed) => Err(Fault::Draining),
-    };
-    let caller = place.and_then(|place| {
-        let caller = shared.identity.identify(request.headers()).map_err(Fault::Unidentified)?;
-        Ok((caller, place))
-    });
-    match caller {
-        Ok((caller, _place)) => {
-            request.extensions_mut().insert(caller);
-            // The pipeline keeps its own, smaller limit; this one ends a message that never arrives.
-            let out_of_time = Fault::OutOfTime { deadline: Deadline::Ours, may_have_been_applied: action.is_write() };
-            timeout(shared.limit, forward(routes, request)).await.unwrap_or_else(|_| refuse(out_of_time))
+    })
+}
+
+/// A place among the calls in flight, a caller, then the call itself; all of it in time.
+async fn serve(
+    routes: Routes,
+    shared: &Shared,
+    peer: &Peer,
+    action: Action,
+    arrival: &Arrival,
+    mut request: Request<Body>,
+) -> Result<Response<Body>, Fault> {
+    let _place = shared.admit()?;
+    // A limit that cannot be read is the pipeline's to refuse, after identity.
+    let ours = TimeLimit { at: arrival.at + shared.limit, whose: Deadline::Ours };
+    let limit = TimeLimit::of(request.headers(), arrival.at, shared.limit).unwrap_or(ours);
+    let out_of_time = |may_have_been_applied| Fault::OutOfTime { deadline: limit.whose, may_have_been_applied };
+    let caller = timeout_at(limit.at, shared.identity.identify(peer, request.headers())).await;
+    let caller = caller.map_err(|_| out_of_time(false))?.map_err(Fault::Unidentified)?;
+    request.extensions_mut().insert(caller);
+    // The pipeline keeps the limit by itself; this one ends a message that never arrives.
+    let mut answer = pin!(forward(routes, request));
+    if let Ok(answer) = timeout_at(limit.at, &mut answer).await {
+        return Ok(answer);
+    }
+    if !arrival.is_begun.load(Ordering::Relaxed) {
+        return Err(out_of_time(false));
+    }
+    timeout_at(limit.at + SLACK, answer).await.map_err(|_| out_of_time(action.is_write()))
+}
+
+impl Shared {
+    /// A place among the calls in flight, if the server is not going down and not full.
+    fn admit(&self) -> Result<SemaphorePermit<'_>, Fault> {
+        if self.stop.is_cancelled() {
+            return Err(Fault::Draining);
         }
-        Err(fault) => refuse(fault),
+        self.in_flight.try_acquire().map_err(|why| match why {
+            TryAcquireError::NoPermits => Fault::Overloaded,
+            TryAcquireError::Closed => Fault::Draining,
+        })
     }
 }
 

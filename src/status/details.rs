@@ -7,11 +7,11 @@ use tonic_types::{ErrorDetails, FieldViolation, PreconditionViolation, QuotaViol
 
 use super::{
     About, DOMAIN, Verdict, fields, may_have_been_applied,
-    table::{Extra, Retry, Row},
+    row::{Extra, Retry, Row},
     upstream,
 };
 use crate::{
-    domain::{Effect, Service},
+    domain::{Effect, Resource, Service},
     fault::Fault,
     upstream::{AwsError, Cause, UpstreamFault},
 };
@@ -79,6 +79,10 @@ fn message(row: &Row, fault: &Fault, about: &About<'_>, shown: &[FieldViolation]
                 message.push_str(&more);
             }
         }
+        Fault::Upstream(_) if row.extra == Extra::Resource => {
+            let name = about.subject.map(|(subject, _)| subject.resource_info().1).unwrap_or_default();
+            add(cut(&name, NAME_BYTES_MAX));
+        }
         Fault::Upstream(fault) if row.with_aws_text => {
             let text = aws_text(fault, about);
             if !text.is_empty() {
@@ -114,12 +118,16 @@ fn info(code: Code, fault: &Fault, about: &About<'_>) -> HashMap<String, String>
         None => "proxy",
     };
     put("origin", Some(origin.to_owned()));
+    if let Fault::Denied(denial) = fault {
+        put("policies", Some(denial.policies().join(",")));
+    }
     put("service", about.action.map(|action| action.service().aws_name().to_owned()));
     put("operation", about.action.map(|action| action.operation().to_owned()));
     let applied = may_have_been_applied(fault, code, about);
     put("mayHaveBeenApplied", applied.map(|applied| applied.to_string()));
     if let Some(fault) = upstream {
-        let error = aws_error(fault);
+        let told = names_told(fault, about);
+        let error = told.as_ref();
         put("awsErrorCode", error.and_then(|error| error.code.clone()));
         put("awsRequestId", fault.request_id.clone());
         put("awsHttpStatus", fault.http_status.map(|status| status.to_string()));
@@ -156,7 +164,7 @@ fn violations(row: &Row, fault: &Fault, about: &About<'_>) -> Vec<FieldViolation
             fields::of_text(&error.message, subject).into_iter().map(|field| violation(field, &text)).collect()
         }
         (Extra::FieldList, Fault::Upstream(fault)) => {
-            let (Some(error), Some((subject, _))) = (aws_error(fault), about.subject) else {
+            let (Some(error), Some((subject, _))) = (names_told(fault, about), about.subject) else {
                 return Vec::new();
             };
             let service = fault.action.service();
@@ -169,7 +177,8 @@ fn violations(row: &Row, fault: &Fault, about: &About<'_>) -> Vec<FieldViolation
 
 /// The details besides `ErrorInfo`, `RequestInfo`, `RetryInfo` and `BadRequest`.
 fn extra(row: &Row, fault: &Fault, about: &About<'_>, details: &mut ErrorDetails) {
-    let error = upstream(fault).and_then(aws_error);
+    let told = upstream(fault).and_then(|fault| names_told(fault, about));
+    let error = told.as_ref();
     let named = about.subject.map(|(subject, _)| subject.resource_info());
     let (kind, name) = named.map_or_else(Default::default, |(kind, name)| (kind.to_owned(), name));
     match row.extra {
@@ -178,12 +187,22 @@ fn extra(row: &Row, fault: &Fault, about: &About<'_>, details: &mut ErrorDetails
             let pool = error.is_some_and(|error| error.message.starts_with("User pool "));
             let (kind, name) = match (pool, name.split_once("/identityProviders/")) {
                 (true, Some((pool, _))) => ("cognito-idp:UserPool".to_owned(), pool.to_owned()),
-                _ => (kind, name),
+                // WorkSpaces Web may say itself which resource it means.
+                _ => (
+                    error.and_then(|error| error.resource_type.clone()).unwrap_or(kind),
+                    error.and_then(|error| error.resource_id.clone()).unwrap_or(name),
+                ),
             };
+            let kind = cut(&kind, NAME_BYTES_MAX);
             details.set_resource_info(kind, cut(&name, NAME_BYTES_MAX), "", row.text);
         }
         Extra::Rate | Extra::Quota => {
-            details.set_quota_failure(vec![quota(row, fault, error, &name)]);
+            // Only a portal's ARN says whose it is.
+            let account = about.subject.and_then(|(subject, _)| match subject.resource {
+                Resource::Portal(portal) => Some(portal.account()),
+                Resource::UserPool(_) => None,
+            });
+            details.set_quota_failure(vec![quota(row, fault, error, &name, account)]);
         }
         Extra::Precondition(kind) => {
             details.set_precondition_failure(vec![PreconditionViolation::new(kind, name, row.text)]);
@@ -205,7 +224,7 @@ fn extra(row: &Row, fault: &Fault, about: &About<'_>, details: &mut ErrorDetails
 }
 
 /// The quota that is used up, in AWS's own names where it gives them.
-fn quota(row: &Row, fault: &Fault, error: Option<&AwsError>, resource: &str) -> QuotaViolation {
+fn quota(row: &Row, fault: &Fault, error: Option<&AwsError>, resource: &str, account: Option<&str>) -> QuotaViolation {
     let Some(fault) = upstream(fault) else {
         return QuotaViolation { description: row.text.to_owned(), ..QuotaViolation::default() };
     };
@@ -215,15 +234,17 @@ fn quota(row: &Row, fault: &Fault, error: Option<&AwsError>, resource: &str) -> 
         (Extra::Rate, Service::Cognito, Effect::Read) => "UserPoolResourceRead",
         (Extra::Rate, Service::Cognito, _) => "UserPoolResourceUpdate",
         (Extra::Rate, Service::WorkspacesWeb, _) => "RequestRate",
+        _ if error.and_then(|error| error.code.as_deref()) == Some("TooManyTagsException") => "TagsPerResource",
         (_, Service::Cognito, _) => "IdentityProvidersPerUserPool",
         (_, Service::WorkspacesWeb, _) => "IdentityProvidersPerPortal",
     };
     let text = |text: Option<&String>| text.map(|text| cut(text, NAME_BYTES_MAX).to_owned());
+    let subject = text(error.and_then(|error| error.resource_id.as_ref()));
     QuotaViolation {
         subject: if row.extra == Extra::Rate {
-            format!("region:{}", fault.region)
+            account.map_or_else(|| format!("region:{}", fault.region), |account| format!("{account}:{}", fault.region))
         } else {
-            cut(resource, NAME_BYTES_MAX).to_owned()
+            subject.unwrap_or_else(|| cut(resource, NAME_BYTES_MAX).to_owned())
         },
         description: row.text.to_owned(),
         api_service: text(error.and_then(|error| error.service_code.as_ref()))
@@ -232,6 +253,25 @@ fn quota(row: &Row, fault: &Fault, error: Option<&AwsError>, resource: &str) -> 
         quota_id: text(error.and_then(|error| error.quota_code.as_ref())).unwrap_or_default(),
         ..QuotaViolation::default()
     }
+}
+
+/// AWS's error with the names in it that hold no secret: AWS may put what the caller sent anywhere.
+fn names_told(fault: &UpstreamFault, about: &About<'_>) -> Option<AwsError> {
+    let mut error = aws_error(fault)?.clone();
+    let Some((subject, _)) = about.subject else { return Some(error) };
+    for name in [
+        &mut error.reason_code,
+        &mut error.resource_id,
+        &mut error.resource_type,
+        &mut error.service_code,
+        &mut error.quota_code,
+    ] {
+        name.take_if(|name| subject.is_telling(name));
+    }
+    for field in error.fields.iter_mut().filter(|field| subject.is_telling(&field.name)) {
+        field.name.clear();
+    }
+    Some(error)
 }
 
 fn aws_error(fault: &UpstreamFault) -> Option<&AwsError> {

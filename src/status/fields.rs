@@ -48,11 +48,15 @@ pub(super) fn of_text(message: &str, subject: &Subject<'_>) -> Vec<String> {
     }
     let first = |pattern: &LazyLock<Option<Regex>>| -> Vec<String> {
         let found = pattern.as_ref().into_iter().flat_map(|pattern| pattern.captures_iter(message));
-        found.filter_map(|found| Some(found.get(1)?.as_str().to_owned())).collect()
+        let names = found.filter_map(|found| Some(found.get(1)?.as_str().to_owned()));
+        names.filter(|name| !subject.is_telling(name)).collect()
     };
     let members = first(&MEMBER);
     if members.is_empty() {
-        return first(&KEY).into_iter().map(|key| detail(service, &key)).collect();
+        // A key is named only if it is one: AWS's sentence may be about anything else that the caller sent.
+        let sent = |key: &str| subject.details.is_some_and(|details| details.iter().any(|(name, _)| name == key));
+        let keys = first(&KEY).into_iter().filter(|key| DetailKey::of(key).is_some() || sent(key));
+        return keys.map(|key| detail(service, &key)).collect();
     }
     members.iter().map(|path| of_path(service, path)).collect()
 }

@@ -9,236 +9,14 @@ use tonic::Code::{
     PermissionDenied, ResourceExhausted, Unauthenticated, Unavailable, Unimplemented, Unknown,
 };
 
+use super::row::{Extra, Own, Retry, Row, Trigger, When};
 use crate::{
     domain::{
-        Effect, Repeat,
-        Service::{self, Cognito, WorkspacesWeb},
+        Effect,
+        Service::{Cognito, WorkspacesWeb},
     },
-    fault::{Deadline, Fault},
-    upstream::{AwsError, Cause, SdkFailure, UpstreamFault},
+    upstream::SdkFailure,
 };
-
-/// What a row is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Trigger {
-    /// An error code of AWS's.
-    Code(&'static str),
-    /// An error of AWS's with a code that no row names, by HTTP status.
-    Http(u16),
-    /// Such an error with any status of 500 and more.
-    Http5xx,
-    /// Such an error with any other status.
-    HttpOther,
-    /// A failure without an answer.
-    Sdk(SdkFailure),
-    /// Our own refusal or failure.
-    Own(Own),
-}
-
-/// The faults that do not come from AWS.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Own {
-    Unidentified,
-    Invalid,
-    Undecodable,
-    TooLarge,
-    UnknownMethod,
-    Denied,
-    Overloaded,
-    Draining,
-    CallersDeadline,
-    OursDeadline,
-    Internal,
-}
-
-/// What must hold besides the trigger.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum When {
-    /// Nothing.
-    Always,
-    /// AWS's text holds this. Texts change: such a row may refine a code, never what may be repeated.
-    Text(&'static str),
-    /// AWS's `reason` is this.
-    Reason(&'static str),
-    /// AWS's `reason` is this, and it names no field.
-    ReasonWithoutFields(&'static str),
-    /// The resource that AWS names is an identity provider, and the call creates one.
-    CreatesExisting,
-    /// The call has this effect.
-    Effect(Effect),
-}
-
-/// Which further details the error carries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Extra {
-    /// None.
-    Nothing,
-    /// `BadRequest` with our own violations.
-    Violations,
-    /// `BadRequest` with the fields that AWS's text is about.
-    FieldsOfText,
-    /// `BadRequest` with AWS's `fieldList`.
-    FieldList,
-    /// `BadRequest` with this field.
-    Field(&'static str),
-    /// `BadRequest` with the field that the region was read from.
-    RegionField,
-    /// `ResourceInfo`.
-    Resource,
-    /// `QuotaFailure` for a rate.
-    Rate,
-    /// `QuotaFailure` for a number of things.
-    Quota,
-    /// `PreconditionFailure` of this type.
-    Precondition(&'static str),
-    /// `PreconditionFailure` with the resource that AWS names.
-    Conflict,
-}
-
-/// What callers and meshes are told about trying again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Retry {
-    /// `grpc-retry-pushback-ms: -1`: not as it is.
-    Never,
-    /// `RetryInfo`, and `grpc-retry-pushback-ms` with the same delay.
-    After,
-    /// `RetryInfo` for the caller, who must look first, and `-1` for whoever repeats blindly.
-    CallerAfter,
-    /// Nothing was executed: anyone may try again at once, best at another replica.
-    Free,
-}
-
-/// A gRPC code with its reason.
-pub(super) type Answer = (Code, &'static str);
-
-/// One row.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Row {
-    pub(super) trigger: Trigger,
-    pub(super) service: Option<Service>,
-    pub(super) when: When,
-    /// For a read.
-    pub(super) read: Answer,
-    /// For a write whose repetition has no further effect.
-    pub(super) same_effect: Answer,
-    /// For a write that must not be repeated blindly.
-    pub(super) once: Answer,
-    pub(super) extra: Extra,
-    pub(super) retry: Retry,
-    /// Begins the message.
-    pub(super) text: &'static str,
-    /// Whether AWS's text, scrubbed, ends the message: only where it is about the caller's own input.
-    pub(super) with_aws_text: bool,
-}
-
-impl Row {
-    const fn of(self, service: Service) -> Self {
-        Self { service: Some(service), ..self }
-    }
-    const fn when(self, when: When) -> Self {
-        Self { when, ..self }
-    }
-    const fn with(self, extra: Extra) -> Self {
-        Self { extra, ..self }
-    }
-    const fn retry(self, retry: Retry) -> Self {
-        Self { retry, ..self }
-    }
-    const fn aws_text(self) -> Self {
-        Self { with_aws_text: true, ..self }
-    }
-    /// Another answer where the outcome of a write that must not be repeated is not known.
-    const fn but_once(self, code: Code, reason: &'static str) -> Self {
-        Self { once: (code, reason), ..self }
-    }
-    /// Another answer for every write.
-    const fn but_write(self, code: Code, reason: &'static str) -> Self {
-        Self { same_effect: (code, reason), once: (code, reason), ..self }
-    }
-
-    /// The answer for a call of this kind, and what is said about trying again. Without a kind, or where AWS
-    /// surely executed nothing, a write is answered like a read.
-    pub(super) fn answer(&self, repeat: Option<Repeat>) -> (Answer, Retry) {
-        let answer = match repeat {
-            None | Some(Repeat::Read) => self.read,
-            Some(Repeat::SameEffect) => self.same_effect,
-            Some(Repeat::Once) => self.once,
-        };
-        // Where a write is answered differently, its outcome is not known.
-        (answer, if answer == self.read { self.retry } else { Retry::Never })
-    }
-
-    /// The row for a fault.
-    pub(super) fn of_fault(fault: &Fault) -> Self {
-        let found = match fault {
-            Fault::Upstream(fault) => Self::of_upstream(fault),
-            own => TABLE.iter().find(|row| row.trigger == Trigger::Own(Own::of(own))).copied(),
-        };
-        found.unwrap_or(LAST)
-    }
-
-    fn of_upstream(fault: &UpstreamFault) -> Option<Self> {
-        let find = |trigger: Trigger| TABLE.iter().find(|row| row.trigger == trigger && row.holds(fault)).copied();
-        let status = fault.http_status.unwrap_or_default();
-        let general = if status >= 500 { Trigger::Http5xx } else { Trigger::HttpOther };
-        let by_status = || find(Trigger::Http(status)).or_else(|| find(general));
-        match &fault.cause {
-            Cause::Sdk(SdkFailure::UnparsableError) => by_status().map(Self::unparsable),
-            Cause::Sdk(failure) => find(Trigger::Sdk(*failure)),
-            Cause::Aws(error) => {
-                let code = error.code.as_deref().unwrap_or_default();
-                let is_code = |row: &&Self| matches!(row.trigger, Trigger::Code(name) if name == code);
-                let by_code = TABLE.iter().filter(is_code).find(|row| row.holds(fault)).copied();
-                by_code.or_else(by_status)
-            }
-        }
-    }
-
-    /// An error answer without a code: judged by its status, under a reason of its own.
-    fn unparsable(self) -> Self {
-        let named = |(code, _): Answer| (code, "AWS_UNPARSABLE_RESPONSE");
-        let (read, same_effect, once) = (named(self.read), named(self.same_effect), named(self.once));
-        Self { read, same_effect, once, text: BAD_ANSWER, ..self }
-    }
-
-    fn holds(&self, fault: &UpstreamFault) -> bool {
-        let none = AwsError::default();
-        let error = if let Cause::Aws(error) = &fault.cause { error } else { &none };
-        let effect = fault.action.effect();
-        self.service.is_none_or(|service| service == fault.action.service())
-            && match self.when {
-                When::Always => true,
-                When::Text(part) => error.message.to_ascii_lowercase().contains(&part.to_ascii_lowercase()),
-                When::Reason(reason) => error.reason.as_deref() == Some(reason),
-                When::ReasonWithoutFields(reason) => error.reason.as_deref() == Some(reason) && error.fields.is_empty(),
-                When::Effect(wanted) => effect == wanted,
-                When::CreatesExisting => {
-                    let kind = error.resource_type.as_deref().unwrap_or_default().to_ascii_lowercase();
-                    let id = error.resource_id.as_deref().unwrap_or_default();
-                    effect == Effect::Create && (kind.contains("identityprovider") || id.contains(":identityProvider/"))
-                }
-            }
-    }
-}
-
-impl Own {
-    /// The key of a fault that does not come from AWS.
-    fn of(fault: &Fault) -> Self {
-        match fault {
-            Fault::Unidentified(_) => Self::Unidentified,
-            Fault::Invalid(_) => Self::Invalid,
-            Fault::Undecodable => Self::Undecodable,
-            Fault::TooLarge => Self::TooLarge,
-            Fault::UnknownMethod => Self::UnknownMethod,
-            Fault::Denied(_) => Self::Denied,
-            Fault::Overloaded => Self::Overloaded,
-            Fault::Draining => Self::Draining,
-            Fault::OutOfTime { deadline: Deadline::Callers, .. } => Self::CallersDeadline,
-            Fault::OutOfTime { deadline: Deadline::Ours, .. } => Self::OursDeadline,
-            Fault::Upstream(_) | Fault::Internal => Self::Internal,
-        }
-    }
-}
 
 const fn row(trigger: Trigger, code: Code, reason: &'static str, text: &'static str) -> Row {
     let answer = (code, reason);
@@ -265,6 +43,19 @@ const fn doubtful(trigger: Trigger, reason: &'static str, text: &'static str) ->
     row(trigger, Unavailable, reason, text).but_once(Unknown, reason).retry(Retry::After)
 }
 
+/// AWS's own words are not documented: any of these says it.
+const fn token_reused(words: &'static str) -> Row {
+    aws(
+        "ConflictException",
+        FailedPrecondition,
+        "IDEMPOTENCY_TOKEN_REUSED",
+        "the client token was used for another request",
+    )
+    .of(WorkspacesWeb)
+    .when(When::Text(words))
+    .with(Extra::Conflict)
+}
+
 const fn sdk(failure: SdkFailure, code: Code, reason: &'static str, text: &'static str) -> Row {
     row(Trigger::Sdk(failure), code, reason, text)
 }
@@ -274,7 +65,7 @@ const fn own(own: Own, code: Code, reason: &'static str, text: &'static str) -> 
 }
 
 /// What no row covers; a test shows that nothing gets here.
-const LAST: Row =
+pub(super) const LAST: Row =
     row(Trigger::HttpOther, Unknown, "AWS_UNRECOGNIZED_ERROR", "AWS answered with an error that is not known");
 
 const INVALID: &str = "AWS refused the request";
@@ -283,7 +74,8 @@ const KEYS: &str = "AWS does not accept the proxy's own credentials; the operato
 const SERVER: &str = "AWS failed";
 const TIMEOUT: &str = "AWS took too long";
 const PROXY: &str = "the proxy could not make the request";
-const BAD_ANSWER: &str = "AWS's answer could not be understood";
+/// For an answer without a code, whichever row its status leads to.
+pub(super) const BAD_ANSWER: &str = "AWS's answer could not be understood";
 const UNRECOGNIZED: &str = "AWS answered with an error that the proxy does not know";
 
 /// Every row, the more special ones first.
@@ -351,15 +143,10 @@ pub(super) static TABLE: &[Row] = &[
     )
     .with(Extra::Resource)
     .retry(Retry::CallerAfter),
-    aws(
-        "ConflictException",
-        FailedPrecondition,
-        "IDEMPOTENCY_TOKEN_REUSED",
-        "the client token was used for another request",
-    )
-    .of(WorkspacesWeb)
-    .when(When::Text("token"))
-    .with(Extra::Conflict),
+    // More than the one word: names of the caller's choice are in the text too.
+    token_reused("client token"),
+    token_reused("clientToken"),
+    token_reused("idempoten"),
     aws("ConflictException", AlreadyExists, "RESOURCE_CONFLICT", "an identity provider like it exists already")
         .of(WorkspacesWeb)
         .when(When::CreatesExisting)
@@ -385,6 +172,11 @@ pub(super) static TABLE: &[Row] = &[
     aws("ValidationException", Internal, "AWS_CANNOT_PARSE", "AWS could not read the proxy's request")
         .of(WorkspacesWeb)
         .when(When::ReasonWithoutFields("cannotParse")),
+    aws("ValidationException", InvalidArgument, "AWS_CANNOT_PARSE", INVALID)
+        .of(WorkspacesWeb)
+        .when(When::Reason("cannotParse"))
+        .with(Extra::FieldList)
+        .aws_text(),
     aws(
         "ValidationException",
         Unimplemented,
@@ -435,6 +227,7 @@ pub(super) static TABLE: &[Row] = &[
     aws("MalformedHttpRequestException", Internal, "AWS_CANNOT_PARSE", "AWS could not read the proxy's request"),
     aws("SerializationException", Internal, "AWS_CANNOT_PARSE", "AWS could not read the proxy's request"),
     aws("ValidationError", InvalidArgument, "AWS_VALIDATION_FAILED", INVALID).with(Extra::FieldsOfText).aws_text(),
+    aws("InvalidParameter", InvalidArgument, "AWS_VALIDATION_FAILED", INVALID).with(Extra::FieldsOfText).aws_text(),
     aws("InvalidParameterCombination", InvalidArgument, "AWS_VALIDATION_FAILED", INVALID)
         .with(Extra::FieldsOfText)
         .aws_text(),
@@ -519,6 +312,12 @@ pub(super) static TABLE: &[Row] = &[
     own(Own::TooLarge, InvalidArgument, "REQUEST_TOO_LARGE", "the request is larger than this server reads")
         .with(Extra::Field("")),
     own(Own::UnknownMethod, Unimplemented, "UNKNOWN_METHOD", "the server has no such method"),
+    own(
+        Own::UnknownEncoding,
+        Unimplemented,
+        "UNKNOWN_ENCODING",
+        "the server does not know the compression of the request",
+    ),
     own(Own::Denied, PermissionDenied, "POLICY_DENIED", "policy does not allow this call"),
     own(Own::Overloaded, Unavailable, "PROXY_OVERLOADED", "more calls are in flight than this server takes")
         .retry(Retry::Free),
@@ -527,5 +326,6 @@ pub(super) static TABLE: &[Row] = &[
     row(Trigger::Own(Own::OursDeadline), Unavailable, "AWS_TIMEOUT", "the call took longer than this server allows")
         .but_once(Unknown, "OUTCOME_UNKNOWN")
         .retry(Retry::After),
+    own(Own::Unrecorded, Internal, "PROXY_INTERNAL", "the call could not be recorded, so it was not made"),
     own(Own::Internal, Internal, "PROXY_INTERNAL", "the proxy failed"),
 ];

@@ -5,11 +5,16 @@ use tonic::{Code, Status};
 
 use super::code_name;
 
+/// The header in which a server says which encodings it knows.
+pub const ACCEPT_ENCODING: &str = "grpc-accept-encoding";
+
 /// What a status that tonic made by itself stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TransportRefusal {
-    /// The path names no RPC, or the message has an encoding that is not known.
+    /// The path names no RPC.
     UnknownMethod,
+    /// The message is compressed in a way that is not known.
+    UnknownEncoding,
     /// The message is larger than the limit.
     TooLarge,
     /// The message cannot be read.
@@ -35,6 +40,8 @@ pub fn refusal_of_tonic(headers: &HeaderMap) -> Option<TransportRefusal> {
     }
     match code(headers)? {
         Code::Ok => None,
+        // Only this refusal says what would be known.
+        Code::Unimplemented if headers.contains_key(ACCEPT_ENCODING) => Some(TransportRefusal::UnknownEncoding),
         Code::Unimplemented => Some(TransportRefusal::UnknownMethod),
         Code::OutOfRange | Code::ResourceExhausted => Some(TransportRefusal::TooLarge),
         _ => Some(TransportRefusal::Undecodable),

@@ -30,7 +30,9 @@ pub enum LogFormat {
 }
 
 /// Libraries that print bodies, headers or frames at finer levels than this. The cap holds whatever `RUST_LOG` says.
-const CAPPED: [(&str, Level); 9] = [
+const CAPPED: [(&str, Level); 10] = [
+    // Its warnings hold STS's whole answers.
+    ("aws_config", Level::ERROR),
     ("aws_", Level::INFO),
     ("hyper", Level::INFO),
     ("h2", Level::INFO),
@@ -47,14 +49,26 @@ fn is_within_cap(metadata: &Metadata<'_>) -> bool {
     cap.is_none_or(|(_, level)| metadata.level() <= level)
 }
 
-/// Starts the log for this process; `filter` is the text of `RUST_LOG`. Records of the `log` crate are not taken:
+/// Whether a text of `RUST_LOG` can be read; nothing and blanks can.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_filter(text: &str) -> Result<(), String> {
+    filter(Some(text)).map(drop)
+}
+
+fn filter(text: Option<&str>) -> Result<EnvFilter, String> {
+    let text = text.filter(|text| !text.trim().is_empty()).unwrap_or("info");
+    EnvFilter::try_new(text).map_err(|why| format!("cannot be read: {why}"))
+}
+
+/// Starts the log for this process; `wanted` is the text of `RUST_LOG`. Records of the `log` crate are not taken:
 /// they would come with a target that the caps cannot see.
 ///
 /// # Errors
 /// When the filter cannot be read, or there is a log already.
-pub fn init(format: LogFormat, filter: Option<&str>) -> Result<(), String> {
-    let filter = EnvFilter::try_new(filter.filter(|text| !text.trim().is_empty()).unwrap_or("info"));
-    let filter = filter.map_err(|why| format!("RUST_LOG cannot be read: {why}"))?.and(filter_fn(is_within_cap));
+pub fn init(format: LogFormat, wanted: Option<&str>) -> Result<(), String> {
+    let filter = filter(wanted).map_err(|why| format!("RUST_LOG: {why}"))?.and(filter_fn(is_within_cap));
     let is_json = match format {
         LogFormat::Auto => !std::io::stderr().is_terminal(),
         LogFormat::Pretty => false,
@@ -137,4 +151,14 @@ pub fn log_fault(line: &CallLine<'_>, fault: &Fault) {
         };
     }
     if verdict.is_operators() { log!(Level::WARN) } else { log!(Level::INFO) }
+}
+
+/// Logs that a caller went away before its answer. A write that has begun goes on and leaves its own line.
+pub fn log_cancelled(action: Action, request_id: &str, elapsed: Duration, is_going_on: bool) {
+    let (method, elapsed_ms) = (action.grpc_method(), u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX));
+    if is_going_on {
+        tracing::info!(method, request_id, elapsed_ms, "the caller went away; its write goes on");
+    } else {
+        tracing::info!(method, code = "CANCELLED", request_id, elapsed_ms, "call");
+    }
 }

@@ -1,14 +1,18 @@
 //! Counts what is really sent to AWS for one call, without a configuration override for each call.
 
 use std::sync::{
-    Arc,
+    Arc, Mutex, PoisonError,
     atomic::{AtomicBool, AtomicU32, Ordering},
 };
 
 use aws_smithy_runtime_api::{
     box_error::BoxError,
     client::{
-        interceptors::{Intercept, context::BeforeTransmitInterceptorContextRef, dyn_dispatch_hint},
+        interceptors::{
+            Intercept,
+            context::{BeforeDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextRef},
+            dyn_dispatch_hint,
+        },
         runtime_components::RuntimeComponents,
     },
 };
@@ -26,6 +30,7 @@ tokio::task_local! {
 pub struct Attempts {
     started: AtomicU32,
     has_sent: AtomicBool,
+    aws_request_id: Mutex<Option<String>>,
 }
 
 impl Attempts {
@@ -42,6 +47,11 @@ impl Attempts {
     /// Whether a signed request was handed to the connection: until then AWS cannot have executed it.
     pub fn has_sent(&self) -> bool {
         self.has_sent.load(Ordering::Relaxed)
+    }
+
+    /// AWS's id of the last attempt that was answered.
+    pub fn aws_request_id(&self) -> Option<String> {
+        self.aws_request_id.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The attempts of the current task's call; none were made outside of [`Self::watch`].
@@ -78,6 +88,18 @@ impl Intercept for Watch {
     ) -> Result<(), BoxError> {
         endpoint::check_endpoint(context.request().uri())?;
         Attempts::current().has_sent.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn read_after_transmit(
+        &self,
+        context: &BeforeDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let headers = context.response().headers();
+        let id = headers.get("x-amzn-requestid").or_else(|| headers.get("x-amz-request-id")).map(str::to_owned);
+        *Attempts::current().aws_request_id.lock().unwrap_or_else(PoisonError::into_inner) = id;
         Ok(())
     }
 }

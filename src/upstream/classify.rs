@@ -3,8 +3,8 @@
 use std::error::Error;
 
 use aws_credential_types::provider::error::CredentialsError;
+use aws_smithy_http::endpoint::ResolveEndpointError;
 use aws_smithy_runtime_api::client::{
-    endpoint::error::ResolveEndpointError,
     interceptors::context::InterceptorContext,
     orchestrator::HttpResponse,
     result::{ConnectorError, SdkError},
@@ -78,8 +78,8 @@ where
             let Some(error) = failure.as_connector_error() else {
                 return sdk(SdkFailure::Other, String::new());
             };
-            // Nothing of the request or of an answer is in a connector's error.
-            sdk(dispatch(error, has_sent), DisplayErrorContext(error).to_string())
+            let failure = dispatch(error, has_sent);
+            sdk(failure, legible(failure, error))
         }
         SdkError::ResponseError(failure) => unreadable(failure.raw(), error),
         SdkError::ServiceError(failure) => {
@@ -100,7 +100,10 @@ fn unreadable(raw: &HttpResponse, error: &(dyn Error + 'static)) -> (Cause, Stri
         return (Cause::Sdk(SdkFailure::Stalled), String::new());
     }
     let aws = response::read(raw);
-    if raw.status().is_success() {
+    if raw.body().bytes().is_none() {
+        // The connection ended inside the body, which is not the same as a body that makes no sense.
+        (Cause::Sdk(SdkFailure::ConnectionLost), String::new())
+    } else if raw.status().is_success() {
         (Cause::Sdk(SdkFailure::UnparsableSuccess), String::new())
     } else if aws.code.is_some() {
         (Cause::Aws(Box::new(aws)), String::new())
@@ -140,6 +143,21 @@ fn dispatch(error: &ConnectorError, has_sent: bool) -> SdkFailure {
     }
 }
 
+/// What the log may say of a failure. The errors of credentials hold STS's answers, and some of endpoints the whole
+/// request: of those only the rules' own sentences are shown.
+fn legible(failure: SdkFailure, error: &ConnectorError) -> String {
+    let chain = || {
+        let chain = std::iter::successors(Some(error as &(dyn Error + 'static)), |&error| error.source());
+        chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    };
+    match failure {
+        SdkFailure::Unreachable | SdkFailure::ConnectTimeout | SdkFailure::ConnectionLost | SdkFailure::ReadTimeout => {
+            chain()
+        }
+        _ => find::<ResolveEndpointError>(error).map(ToString::to_string).unwrap_or_default(),
+    }
+}
+
 /// Whether the error proves that there was no connection, so that AWS cannot have executed anything.
 fn never_connected(error: &(dyn Error + 'static)) -> bool {
     find::<hyper_util::client::legacy::Error>(error).is_some_and(hyper_util::client::legacy::Error::is_connect)
@@ -152,7 +170,8 @@ fn is_stalled(error: &(dyn Error + 'static)) -> bool {
 }
 
 fn executed_by_answer(code: Option<&str>, status: Option<u16>) -> Executed {
-    let is_refusal = status.is_some_and(|status| (400..500).contains(&status));
+    // 408 says nothing of what was done, whatever the code.
+    let is_refusal = status.is_some_and(|status| (400..500).contains(&status) && status != 408);
     let is_doubtful = code.is_none_or(|code| MAYBE_EXECUTED.contains(&code));
     // The codes of a server's failure, whatever their status: emulators and front-ends disagree on it.
     let is_failure = code.is_some_and(|code| code.starts_with("Internal") || code == "ServiceUnavailable");

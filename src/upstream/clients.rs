@@ -121,10 +121,10 @@ fn retries(limits: ClientLimits) -> RetryConfig {
 }
 
 fn timeouts(limits: ClientLimits) -> TimeoutConfig {
-    // No operation timeout: the pipeline bounds the whole call by the caller's deadline.
+    // No operation timeout: the pipeline bounds the whole call by the caller's deadline. No read timeout: of two
+    // equal limits now the one and now the other would fire, under different reasons.
     TimeoutConfig::builder()
         .connect_timeout(limits.connect_timeout)
-        .read_timeout(limits.attempt_timeout)
         .operation_attempt_timeout(limits.attempt_timeout)
         .build()
 }

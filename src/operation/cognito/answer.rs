@@ -3,7 +3,7 @@
 use aws_sdk_cognitoidentityprovider::types::IdentityProviderType;
 
 use crate::{
-    domain::{AcrMapping, AnsweredDetails, AttributeMapping, IdpIdentifiers, UserPoolId},
+    domain::{AnsweredDetails, UserPoolId},
     operation::{Aws, timestamp},
     proto::cognito::v1::IdentityProvider,
 };
@@ -30,14 +30,7 @@ pub(super) fn provider(aws: &Aws, pool: &UserPoolId, found: IdentityProviderType
     }
 }
 
-/// What a write sends beside the details, and AWS might echo.
-pub(super) fn echoes<'a>(
-    mapping: Option<&'a AttributeMapping>,
-    identifiers: Option<&'a IdpIdentifiers>,
-    acr: Option<&'a AcrMapping>,
-) -> Vec<&'a str> {
-    let mapping = mapping.into_iter().flat_map(|map| map.as_map().iter().flat_map(|(key, value)| [key, value]));
-    let identifiers = identifiers.into_iter().flat_map(IdpIdentifiers::as_slice);
-    let acr = acr.into_iter().flat_map(|map| map.as_map().values());
-    mapping.chain(identifiers).chain(acr).map(String::as_str).collect()
+/// AWS's provider, if there is one: the SDK makes up an empty one where AWS's answer lacks it.
+pub(super) fn present(found: Option<IdentityProviderType>) -> Option<IdentityProviderType> {
+    found.filter(|found| *found != IdentityProviderType::builder().build())
 }

@@ -2,7 +2,7 @@
 
 use aws_sdk_cognitoidentityprovider::{operation::RequestId, types::IdentityProviderTypeType};
 
-use super::answer::{echoes, provider};
+use super::answer::{present, provider};
 use crate::{
     domain::{
         AcrMapping, Action, AttributeMapping, Details, IdpIdentifiers, ProviderName, ProviderType, Repeat, Resource,
@@ -65,8 +65,12 @@ impl Operation for Create {
 
     fn subject(&self) -> Subject<'_> {
         Subject {
+            name: Some(self.name.as_str()),
+            kind: Some(self.kind),
             details: Some(&self.details),
-            echoes: echoes(self.mapping.as_ref(), self.identifiers.as_ref(), self.acr.as_ref()),
+            mapping: self.mapping.as_ref(),
+            identifiers: self.identifiers.as_ref(),
+            echoes: self.acr.iter().flat_map(|acr| acr.as_map().values().map(String::as_str)).collect(),
             ..Subject::new(Self::ACTION, Resource::UserPool(&self.pool), Some(self.name.as_str()))
         }
     }
@@ -89,7 +93,7 @@ impl Operation for Create {
             .set_acr_mapping(self.acr.as_ref().map(|acr| sdk_map(acr.as_map())));
         let output = aws.upstream.send(Self::ACTION, region, call.send()).await?;
         let request_id = output.request_id().map(str::to_owned);
-        let Some(found) = output.identity_provider else {
+        let Some(found) = present(output.identity_provider) else {
             return Err(incomplete(Self::ACTION, region, "IdentityProvider", request_id.as_deref()));
         };
         Ok(CreateIdentityProviderResponse { identity_provider: Some(provider(aws, &self.pool, found)) })

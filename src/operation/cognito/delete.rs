@@ -33,7 +33,8 @@ impl Operation for Delete {
     }
 
     fn subject(&self) -> Subject<'_> {
-        Subject::new(Self::ACTION, Resource::UserPool(&self.pool), Some(self.name.as_str()))
+        let name = Some(self.name.as_str());
+        Subject { name, ..Subject::new(Self::ACTION, Resource::UserPool(&self.pool), name) }
     }
 
     async fn call(&self, aws: &Aws, _permit: Permit) -> Result<Self::Reply, UpstreamFault> {

@@ -2,7 +2,7 @@
 
 use aws_sdk_cognitoidentityprovider::operation::RequestId;
 
-use super::answer::provider;
+use super::answer::{present, provider};
 use crate::{
     domain::{Action, ProviderName, Resource, Subject, UserPoolId, Violations},
     operation::{Aws, Operation, Rules},
@@ -35,7 +35,8 @@ impl Operation for Describe {
     }
 
     fn subject(&self) -> Subject<'_> {
-        Subject::new(Self::ACTION, Resource::UserPool(&self.pool), Some(self.name.as_str()))
+        let name = Some(self.name.as_str());
+        Subject { name, ..Subject::new(Self::ACTION, Resource::UserPool(&self.pool), name) }
     }
 
     async fn call(&self, aws: &Aws, _permit: Permit) -> Result<Self::Reply, UpstreamFault> {
@@ -45,7 +46,7 @@ impl Operation for Describe {
             client.describe_identity_provider().user_pool_id(self.pool.as_str()).provider_name(self.name.as_str());
         let output = aws.upstream.send(Self::ACTION, region, call.send()).await?;
         let request_id = output.request_id().map(str::to_owned);
-        let Some(found) = output.identity_provider else {
+        let Some(found) = present(output.identity_provider) else {
             return Err(incomplete(Self::ACTION, region, "IdentityProvider", request_id.as_deref()));
         };
         Ok(DescribeIdentityProviderResponse { identity_provider: Some(provider(aws, &self.pool, found)) })

@@ -2,7 +2,7 @@
 
 use aws_sdk_cognitoidentityprovider::operation::RequestId;
 
-use super::answer::provider;
+use super::answer::{present, provider};
 use crate::{
     domain::{Action, IdpIdentifiers, Resource, Subject, UserPoolId, Violations},
     operation::{Aws, Operation, Rules},
@@ -36,7 +36,7 @@ impl Operation for GetByIdentifier {
 
     fn subject(&self) -> Subject<'_> {
         let resource = Resource::UserPool(&self.pool);
-        Subject { echoes: vec![&self.identifier], ..Subject::new(Self::ACTION, resource, None) }
+        Subject { looked_up_identifier: Some(&self.identifier), ..Subject::new(Self::ACTION, resource, None) }
     }
 
     async fn call(&self, aws: &Aws, _permit: Permit) -> Result<Self::Reply, UpstreamFault> {
@@ -48,7 +48,7 @@ impl Operation for GetByIdentifier {
             .idp_identifier(&self.identifier);
         let output = aws.upstream.send(Self::ACTION, region, call.send()).await?;
         let request_id = output.request_id().map(str::to_owned);
-        let Some(found) = output.identity_provider else {
+        let Some(found) = present(output.identity_provider) else {
             return Err(incomplete(Self::ACTION, region, "IdentityProvider", request_id.as_deref()));
         };
         Ok(GetIdentityProviderByIdentifierResponse { identity_provider: Some(provider(aws, &self.pool, found)) })

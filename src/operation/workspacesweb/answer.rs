@@ -8,6 +8,11 @@ use crate::{
     proto::workspacesweb::v1::IdentityProvider,
 };
 
+/// AWS's provider, if there is one: the SDK fills what AWS's answer lacks with nothing.
+pub(super) fn present(found: Option<Found>) -> Option<Found> {
+    found.filter(|found| !found.identity_provider_arn.is_empty())
+}
+
 /// Takes AWS's provider apart. AWS answers exactly the details that were sent, secrets included.
 pub(super) fn provider(aws: &Aws, arn: &IdentityProviderArn, found: Found) -> IdentityProvider {
     let kind = found.identity_provider_type.map(|kind| kind.as_str().to_owned());

@@ -59,6 +59,8 @@ impl Operation for Create {
         // AWS marks the name as sensitive.
         let echoes = tags.chain(self.token.iter().map(ClientToken::as_str)).chain([self.name.as_str()]);
         Subject {
+            name: Some(self.name.as_str()),
+            kind: Some(self.kind),
             details: Some(&self.details),
             echoes: echoes.collect(),
             ..Subject::new(Self::ACTION, Resource::Portal(&self.portal), None)

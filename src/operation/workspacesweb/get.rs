@@ -2,7 +2,7 @@
 
 use aws_sdk_workspacesweb::operation::RequestId;
 
-use super::answer::provider;
+use super::answer::{present, provider};
 use crate::{
     domain::{Action, IdentityProviderArn, Resource, Subject, Violations},
     operation::{Aws, Operation, Rules},
@@ -38,7 +38,7 @@ impl Operation for Get {
         let call = client.get_identity_provider().identity_provider_arn(self.arn.as_str());
         let output = aws.upstream.send(Self::ACTION, region, call.send()).await?;
         let request_id = output.request_id().map(str::to_owned);
-        let Some(found) = output.identity_provider else {
+        let Some(found) = present(output.identity_provider) else {
             return Err(incomplete(Self::ACTION, region, "identityProvider", request_id.as_deref()));
         };
         Ok(GetIdentityProviderResponse { identity_provider: Some(provider(aws, &self.arn, found)) })

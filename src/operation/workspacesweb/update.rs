@@ -2,7 +2,7 @@
 
 use aws_sdk_workspacesweb::{operation::RequestId, types::IdentityProviderType};
 
-use super::answer::provider;
+use super::answer::{present, provider};
 use crate::{
     domain::{
         Action, ClientToken, Details, IdentityProviderArn, ProviderType, Repeat, Resource, Subject, TypeOfDetails,
@@ -66,6 +66,8 @@ impl Operation for Update {
         // AWS marks the name as sensitive.
         let name = self.name.iter().map(WebProviderName::as_str);
         Subject {
+            name: self.name.as_ref().map(WebProviderName::as_str),
+            kind: self.kind,
             details: self.details.as_ref(),
             echoes: name.chain(self.token.iter().map(ClientToken::as_str)).collect(),
             ..Subject::new(Self::ACTION, Resource::Portal(self.arn.portal()), Some(self.arn.as_str()))
@@ -89,7 +91,7 @@ impl Operation for Update {
             .set_client_token(self.token.as_ref().map(|token| token.as_str().to_owned()));
         let output = aws.upstream.send(Self::ACTION, region, call.send()).await?;
         let request_id = output.request_id().map(str::to_owned);
-        let Some(found) = output.identity_provider else {
+        let Some(found) = present(output.identity_provider) else {
             return Err(incomplete(Self::ACTION, region, "identityProvider", request_id.as_deref()));
         };
         Ok(UpdateIdentityProviderResponse { identity_provider: Some(provider(aws, &self.arn, found)) })
