@@ -6,8 +6,32 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a test that fails panics"
+    clippy::string_slice,
+    clippy::unnecessary_debug_formatting,
+    reason = "a test that fails panics, and TOML wants paths in quotes"
 )]
 
+mod audit;
+mod canaries;
+mod cli;
+mod cognito;
+mod coverage;
+mod deadline;
+mod drain;
+mod emulators;
+mod errors;
+mod fake_aws;
+mod grpcurl;
+mod jwt;
+mod layout;
+mod model;
+mod mtls;
+mod order;
+mod policy;
+mod proofs;
+mod proto;
 mod readme;
+mod rpcs;
+mod serving;
 mod support;
+mod workspacesweb;

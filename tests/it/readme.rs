@@ -46,6 +46,11 @@ fn the_readmes_tables_are_the_codes() {
     }
     block("detail_keys", &keys);
     block("config", &format!("```toml\n{DEFAULTS}```\n"));
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(repository().join("examples/policies")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    let texts = files.iter().map(|file| std::fs::read_to_string(file).unwrap());
+    block("policies", &format!("```cedar\n{}```\n", texts.collect::<Vec<_>>().join("\n")));
     let table = std::fs::read_to_string(repository().join("tests/golden/status_table.txt")).unwrap();
     block("status_table", &format!("```text\n{table}```\n"));
 }

@@ -1,9 +1,22 @@
-//! What the tests share: running processes, and stand-ins for AWS.
+//! What the tests share: running processes, stand-ins for AWS, providers to make, and reading refusals.
 
+mod certificates;
+mod guarded;
+mod http;
 mod process;
+mod program;
+mod refusal;
+mod samples;
 mod scripted_aws;
+pub(crate) mod tokens;
 
 pub(crate) use self::{
-    process::{FakeAws, Proxy, SANDBOX_PORTAL, SANDBOX_USER_POOL, repository, tool},
+    certificates::{Authority, Leaf, shake_hands, shown as shown_certificate, tls_channel},
+    guarded::{audit_lines, configured, ended, eventually, lines_about, printed_outcome, within},
+    http::get,
+    process::{ANYONE, FakeAws, Proxy, SANDBOX_PORTAL, SANDBOX_USER_POOL, repository, tool},
+    program::{Scratch, finish, idp_proxy, python},
+    refusal::{assert_refused, fields, info},
+    samples::{CANARY, KINDS, assert_no_canary, details, is_leaking, map, saml_metadata, shown},
     scripted_aws::{Answer, ScriptedAws, Seen},
 };

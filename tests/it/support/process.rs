@@ -3,7 +3,6 @@
 use std::{
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
-    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -17,14 +16,20 @@ use tokio::{
     process::{Child, Command},
     sync::watch,
 };
-use tonic::transport::Channel;
+use tonic::transport::{Channel, Endpoint};
 
 pub(crate) const SANDBOX_USER_POOL: &str = "us-east-1_Sandbox01";
 pub(crate) const SANDBOX_PORTAL: &str =
     "arn:aws:workspaces-web:us-east-1:123456789012:portal/00000000-0000-4000-8000-000000000001";
 
+/// Callers need no proof and may do everything: for tests that are about something else.
+pub(crate) const ANYONE: [(&str, &str); 2] = [
+    ("IDP_PROXY__IDENTITY__ANONYMOUS", "allow_for_test_purposes_only"),
+    ("IDP_PROXY__POLICY__DIRECTORY", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/policies/everything")),
+];
+
 /// Longer than anything here takes on a busy machine; reached only when something hangs.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The repository's root.
 pub(crate) fn repository() -> &'static Path {
@@ -43,7 +48,7 @@ pub(crate) fn tool(path: &str) -> PathBuf {
 struct Running {
     child: Child,
     lines: watch::Receiver<Vec<String>>,
-    stdout: Arc<Mutex<String>>,
+    stdout: watch::Receiver<String>,
 }
 
 impl Running {
@@ -62,13 +67,11 @@ impl Running {
                 sender.send_modify(|lines| lines.push(line));
             }
         });
-        let stdout = Arc::new(Mutex::new(String::new()));
-        let (kept, mut text) = (Arc::clone(&stdout), BufReader::new(child.stdout.take().expect("stdout")).lines());
+        let (printer, stdout) = watch::channel(String::new());
+        let mut text = BufReader::new(child.stdout.take().expect("stdout")).lines();
         tokio::spawn(async move {
             while let Ok(Some(line)) = text.next_line().await {
-                let mut kept = kept.lock().unwrap();
-                kept.push_str(&line);
-                kept.push('\n');
+                printer.send_modify(|printed| *printed += &(line + "\n"));
             }
         });
         Self { child, lines, stdout }
@@ -85,9 +88,12 @@ impl Running {
         find(&lines).expect("just found")
     }
 
-    async fn terminate(&mut self) -> ExitStatus {
+    fn signal(&self, signal: &str) {
         let pid = self.child.id().expect("still running").to_string();
-        assert!(std::process::Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs").success());
+        assert!(std::process::Command::new("kill").args([signal, &pid]).status().expect("kill runs").success());
+    }
+
+    async fn ended(&mut self) -> ExitStatus {
         tokio::time::timeout(PATIENCE, self.child.wait()).await.expect("it ends").expect("its status is known")
     }
 }
@@ -114,7 +120,8 @@ impl Proxy {
             ("AWS_ENDPOINT_URL", endpoint),
             ("AWS_ACCESS_KEY_ID", "AKIDTEST"),
             ("AWS_SECRET_ACCESS_KEY", "test"),
-            ("IDP_PROXY__IDENTITY__ANONYMOUS", "allow_for_test_purposes_only"),
+            ANYONE[0],
+            ANYONE[1],
         ];
         let arguments = ["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
         Self::start(&arguments, &[&environment, more].concat()).await
@@ -131,11 +138,9 @@ impl Proxy {
 
     /// A connection of its own.
     pub(crate) async fn channel(&self) -> Channel {
-        let address = match self.address.strip_prefix("unix:") {
-            Some(path) => format!("unix://{path}"),
-            None => format!("http://{}", self.address),
-        };
-        Channel::from_shared(address).expect("an address").connect().await.expect("the proxy listens")
+        let scheme = if self.address.starts_with("unix:") { "" } else { "http://" };
+        let endpoint = Endpoint::new(format!("{scheme}{}", self.address)).expect("an address");
+        endpoint.connect().await.expect("the proxy listens")
     }
 
     pub(crate) async fn cognito(&self) -> CognitoClient<Channel> {
@@ -158,16 +163,31 @@ impl Proxy {
 
     /// Everything printed to standard output so far.
     pub(crate) fn stdout(&self) -> String {
-        self.running.stdout.lock().unwrap().clone()
+        self.running.stdout.borrow().clone()
     }
 
-    pub(crate) fn pid(&self) -> u32 {
-        self.running.child.id().expect("still running")
+    /// The first line on standard output that begins like this, waiting for it.
+    pub(crate) async fn printed(&self, start: &str) -> String {
+        let find = |text: &String| text.lines().find(|line| line.starts_with(start)).map(str::to_owned);
+        let mut stdout = self.running.stdout.clone();
+        let found = tokio::time::timeout(PATIENCE, stdout.wait_for(|text| find(text).is_some())).await;
+        find(&found.expect("it is printed").expect("the program ended")).expect("just found")
+    }
+
+    /// Sends a signal, such as `-TERM`.
+    pub(crate) fn signal(&self, signal: &str) {
+        self.running.signal(signal);
+    }
+
+    /// How it ended, waiting for it.
+    pub(crate) async fn ended(mut self) -> ExitStatus {
+        self.running.ended().await
     }
 
     /// SIGTERM, and how it ended.
-    pub(crate) async fn terminate(mut self) -> ExitStatus {
-        self.running.terminate().await
+    pub(crate) async fn terminate(self) -> ExitStatus {
+        self.signal("-TERM");
+        self.ended().await
     }
 }
 

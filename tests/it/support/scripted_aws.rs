@@ -1,6 +1,9 @@
 //! A stand-in for AWS that answers exactly what a test says, and remembers what it was asked.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -9,7 +12,13 @@ use axum::{
     response::Response,
 };
 use http_body_util::BodyExt as _;
-use tokio::net::TcpListener;
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, watch},
+};
+
+/// Longer than anything here takes on a busy machine; reached only when something hangs.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// An answer.
 #[derive(Clone, Debug)]
@@ -17,11 +26,18 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(&'static str, String)>,
     pub(crate) body: String,
+    gate: Option<Arc<Semaphore>>,
 }
 
 impl Answer {
     pub(crate) fn new(status: u16, body: impl Into<String>) -> Self {
-        Self { status, headers: vec![("x-amzn-requestid", "aws-request-1".to_owned())], body: body.into() }
+        Self { status, headers: vec![("x-amzn-requestid", "aws-request-1".to_owned())], body: body.into(), gate: None }
+    }
+
+    /// Held back until the gate has a permit; for ever if it never gets one.
+    pub(crate) fn held_by(mut self, gate: &Arc<Semaphore>) -> Self {
+        self.gate = Some(Arc::clone(gate));
+        self
     }
 
     pub(crate) fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
@@ -46,7 +62,7 @@ type Script = Arc<dyn Fn(usize, &Seen) -> Answer + Send + Sync>;
 pub(crate) struct ScriptedAws {
     /// `http://127.0.0.1:PORT`.
     pub(crate) endpoint: String,
-    seen: Arc<Mutex<Vec<Seen>>>,
+    seen: Arc<watch::Sender<Vec<Seen>>>,
     script: Arc<Mutex<Script>>,
 }
 
@@ -55,7 +71,11 @@ impl ScriptedAws {
     pub(crate) async fn start(script: impl Fn(usize, &Seen) -> Answer + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let endpoint = format!("http://{}", listener.local_addr().expect("bound"));
-        let aws = Self { endpoint, seen: Arc::default(), script: Arc::new(Mutex::new(Arc::new(script))) };
+        let aws = Self {
+            endpoint,
+            seen: Arc::new(watch::Sender::new(Vec::new())),
+            script: Arc::new(Mutex::new(Arc::new(script))),
+        };
         let routes = Router::new().fallback(answer).with_state(aws.clone());
         tokio::spawn(async move { axum::serve(listener, routes).await });
         aws
@@ -68,13 +88,25 @@ impl ScriptedAws {
 
     /// From now on, always this answer; what was seen before is forgotten.
     pub(crate) fn now(&self, answer: Answer) {
-        *self.script.lock().unwrap() = Arc::new(move |_, _| answer.clone());
-        self.seen.lock().unwrap().clear();
+        self.by(move |_, _| answer.clone());
+    }
+
+    /// From now on by this script; what was seen before is forgotten.
+    pub(crate) fn by(&self, script: impl Fn(usize, &Seen) -> Answer + Send + Sync + 'static) {
+        *self.script.lock().unwrap() = Arc::new(script);
+        self.seen.send_modify(Vec::clear);
     }
 
     /// What arrived so far.
     pub(crate) fn seen(&self) -> Vec<Seen> {
-        self.seen.lock().unwrap().clone()
+        self.seen.borrow().clone()
+    }
+
+    /// Waits until so many requests arrived.
+    pub(crate) async fn has_seen(&self, count: usize) {
+        let mut seen = self.seen.subscribe();
+        let enough = seen.wait_for(|seen| seen.len() >= count);
+        drop(tokio::time::timeout(PATIENCE, enough).await.expect("the request arrives").expect("AWS is there"));
     }
 }
 
@@ -85,12 +117,16 @@ async fn answer(State(aws): State<ScriptedAws>, request: Request) -> Response {
     let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     let path = head.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
     let seen = Seen { method: head.method.to_string(), path, headers, body };
-    let (number, script) = {
-        let mut all = aws.seen.lock().unwrap();
+    let script = Arc::clone(&*aws.script.lock().unwrap());
+    let mut number = 0;
+    aws.seen.send_modify(|all| {
+        number = all.len();
         all.push(seen.clone());
-        (all.len() - 1, Arc::clone(&*aws.script.lock().unwrap()))
-    };
+    });
     let answer = script(number, &seen);
+    if let Some(gate) = &answer.gate {
+        drop(gate.acquire().await);
+    }
     let mut response = Response::builder().status(answer.status);
     for (name, value) in &answer.headers {
         response = response.header(*name, value);

@@ -1,0 +1,285 @@
+//! The command line: exit codes, every mistake at once, and what is refused before a port is bound.
+
+use std::{path::Path, process::Output};
+
+use idp_proxy::proto::{
+    cognito::v1::{
+        CreateIdentityProviderRequest as Create, DescribeIdentityProviderRequest as Describe,
+        UpdateIdentityProviderRequest as Update,
+    },
+    workspacesweb::v1::CreateIdentityProviderRequest as WebCreate,
+};
+use tokio::net::TcpListener;
+use tonic::Code;
+
+use crate::support::{
+    ANYONE, CANARY, KINDS, Proxy, SANDBOX_PORTAL, SANDBOX_USER_POOL, Scratch, assert_no_canary, assert_refused,
+    details, idp_proxy, repository,
+};
+
+const SANDBOX: [&str; 6] = ["serve", "--sandbox", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
+
+fn error(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// It ends with 64, says all of this, and has bound nothing.
+async fn assert_usage(arguments: &[&str], environment: &[(&str, &str)], said: &[&str]) {
+    let output = idp_proxy(arguments, environment).await;
+    let error = error(&output);
+    assert_eq!(output.status.code(), Some(64), "{arguments:?} {environment:?}: {error}");
+    for part in said {
+        assert!(error.contains(part), "{arguments:?} {environment:?} does not say {part}: {error}");
+    }
+    assert!(!error.contains("listening"), "{error}");
+}
+
+#[tokio::test]
+async fn arguments_that_are_wrong_end_it_with_64() {
+    assert_usage(&[], &[], &["Usage"]).await;
+    assert_usage(&["serve", "--no-such-flag"], &[], &["--no-such-flag"]).await;
+    assert_usage(&["serve", "--listen"], &[], &["--listen"]).await;
+    assert_usage(&["proxy"], &[], &["proxy"]).await;
+    assert_usage(&["check", "--sandbox"], &[], &["--sandbox"]).await;
+}
+
+#[tokio::test]
+async fn help_and_version_are_answers() {
+    for (arguments, said) in [
+        (&["--help"][..], "fake-aws"),
+        (&["serve", "--help"], "--admin-listen"),
+        (&["fake-aws", "--help"], "--user-pool"),
+        (&["--version"], env!("CARGO_PKG_VERSION")),
+    ] {
+        let output = idp_proxy(arguments, &[]).await;
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}");
+        assert!(String::from_utf8_lossy(&output.stdout).contains(said), "{arguments:?}");
+        assert!(output.stderr.is_empty(), "{}", error(&output));
+    }
+}
+
+/// A dozen mistakes of all kinds.
+const WRONG: &str = r#"
+[server]
+listen = "localhost:50051"
+admin_listen = 9090
+in_flight_max = 0
+drain_max_ms = "soon"
+lissten = "127.0.0.1:1"
+reflection = true
+[server.in_flight]
+max = 1
+[identity]
+anonymous = "allow"
+[policy]
+directory = 7
+[audit]
+sink = ""
+[aws]
+attempts_max = 11
+[validation]
+unknown_detail_keys = true
+[telemetry]
+log_format = "xml"
+[no_such_section]
+key = "value"
+"#;
+
+#[tokio::test]
+async fn every_mistake_in_the_configuration_is_reported_at_once() {
+    let scratch = Scratch::new();
+    let file = scratch.file("wrong.toml", WRONG);
+    let file = file.to_str().unwrap();
+    let environment = [
+        ("IDP_PROXY__AWS__CONNECT_TIMEOUT_MS", "fast"),
+        ("IDP_PROXY__NO__SUCH__KEY", "x"),
+        ("LOG_SENSITIVE_BODIES", "true"),
+        ("LOG_SIGNABLE_BODY", "TRUE"),
+        ("AWS_ENDPOINT_URL", "http://example.com"),
+        ("AWS_ENDPOINT_URL_WORKSPACES_WEB", "http://10.0.0.1:80"),
+    ];
+    let served = idp_proxy(&["serve", "--config", file], &environment).await;
+    let checked = idp_proxy(&["check", "--config", file], &environment).await;
+    assert_eq!((served.status.code(), checked.status.code()), (Some(64), Some(64)), "{}", error(&served));
+    assert_eq!(error(&served), error(&checked), "check says what serve would say");
+    assert!(served.stdout.is_empty() && checked.stdout.is_empty());
+
+    let found = error(&served).replace(file, "wrong.toml");
+    let golden = repository().join("tests/golden/config_errors.txt");
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::create_dir_all(golden.parent().unwrap()).unwrap();
+        std::fs::write(&golden, &found).unwrap();
+    }
+    let wanted = std::fs::read_to_string(&golden).unwrap_or_default();
+    assert!(found == wanted, "not as in {} (UPDATE_GOLDEN=1 rewrites it):\n{found}", golden.display());
+    let mistakes = WRONG.lines().filter(|line| line.contains('=')).count() + environment.len();
+    assert_eq!(found.lines().count(), mistakes, "one line for each mistake:\n{found}");
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_read_is_named() {
+    let scratch = Scratch::new();
+    let missing = scratch.join("missing.toml");
+    let broken = scratch.file("broken.toml", "[server\nlisten = 1\n");
+    for (file, said) in [(missing.as_path(), "missing.toml"), (&broken, "line 1"), (Path::new("/"), "/")] {
+        for command in ["serve", "check"] {
+            assert_usage(&[command, "--config", file.to_str().unwrap()], &[], &[said]).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn check_says_whether_the_configuration_is_good() {
+    let scratch = Scratch::new();
+    // An address that cannot be bound here: a check binds nothing.
+    let policies = repository().join("examples/policies");
+    let good = format!(
+        "[server]\nlisten = \"192.0.2.1:1\"\n[identity]\nanonymous = \"allow_for_test_purposes_only\"\n[policy]\ndirectory = {policies:?}\n"
+    );
+    let file = scratch.file("good.toml", &good);
+    let output = idp_proxy(&["check", "--config", file.to_str().unwrap()], &[]).await;
+    assert_eq!(output.status.code(), Some(0), "{}", error(&output));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("good"));
+    assert_usage(&["check"], &[("IDP_PROXY__SERVER__LISTEN", "here")], &["IDP_PROXY__SERVER__LISTEN"]).await;
+    // What serve would refuse for, check refuses for.
+    assert_usage(&["check"], &[ANYONE[0], ANYONE[1], ("RUST_LOG", "idp_proxy=loud")], &["RUST_LOG"]).await;
+    assert_usage(&["serve"], &[ANYONE[0], ANYONE[1], ("RUST_LOG", "idp_proxy=loud")], &["RUST_LOG"]).await;
+}
+
+#[tokio::test]
+async fn nobody_is_served_unless_the_configuration_says_so() {
+    let key = ["identity:", "client_ca", "[identity.mesh]", "[[identity.jwt]]", "--sandbox", "policy.directory"];
+    assert_usage(&["serve"], &[], &key).await;
+    assert_usage(&["serve"], &[("IDP_PROXY__IDENTITY__ANONYMOUS", "refuse")], &key).await;
+    // To be known is not to be allowed.
+    assert_usage(&["serve"], &ANYONE[..1], &["policy.directory"]).await;
+    for command in ["check", "serve"] {
+        let nowhere = ("IDP_PROXY__POLICY__DIRECTORY", "/no/such/directory");
+        assert_usage(&[command], &[ANYONE[0], nowhere], &[nowhere.1]).await;
+    }
+}
+
+#[tokio::test]
+async fn the_sandbox_is_for_this_machine_only() {
+    for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:50051"] {
+        assert_usage(&["serve", "--sandbox", "--listen", address], &[], &["--listen", "sandbox", address]).await;
+        let variable = ("IDP_PROXY__SERVER__LISTEN", address);
+        assert_usage(&["serve", "--sandbox"], &[variable], &[variable.0, "sandbox", address]).await;
+    }
+}
+
+#[tokio::test]
+async fn settings_of_the_sdk_that_would_send_or_print_secrets_are_refused() {
+    for (name, value) in [
+        ("AWS_ENDPOINT_URL", "http://example.com"),
+        ("AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER", "http://127.0.0.1.example:80"),
+        ("AWS_ENDPOINT_URL_STS", "localhost:4566"),
+        ("LOG_SENSITIVE_BODIES", "true"),
+        ("LOG_SIGNABLE_BODY", "True"),
+    ] {
+        assert_usage(&["serve", "--listen", "127.0.0.1:0"], &[ANYONE[0], ANYONE[1], (name, value)], &[name]).await;
+        if name.starts_with("LOG_") {
+            assert_usage(&SANDBOX, &[(name, value)], &[name]).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_ends_it_with_1() {
+    let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for flag in ["--listen", "--admin-listen"] {
+        let other = if flag == "--listen" { "--admin-listen" } else { "--listen" };
+        let output = idp_proxy(&["serve", "--sandbox", flag, &address, other, "127.0.0.1:0"], &[]).await;
+        assert_eq!(output.status.code(), Some(1), "{flag}: {}", error(&output));
+        assert!(error(&output).contains(&address), "{flag}: {}", error(&output));
+        assert!(!error(&output).contains("listening"), "{flag}: {}", error(&output));
+    }
+}
+
+fn create(kind: &str) -> Create {
+    Create {
+        user_pool_id: SANDBOX_USER_POOL.to_owned(),
+        provider_name: if ["SAML", "OIDC"].contains(&kind) { format!("My{kind}") } else { kind.to_owned() },
+        provider_type: kind.to_owned(),
+        provider_details: details(kind),
+        ..Create::default()
+    }
+}
+
+/// Sends secrets every way there is: taken, refused by AWS, refused by the proxy, in a key instead of a value.
+async fn send_secrets(proxy: &Proxy) {
+    let (mut cognito, mut web) = (proxy.cognito().await, proxy.web().await);
+    for kind in KINDS {
+        let made = create(kind);
+        cognito.create_identity_provider(made.clone()).await.unwrap();
+        assert_refused(
+            cognito.create_identity_provider(made.clone()).await,
+            Code::AlreadyExists,
+            "IDENTITY_PROVIDER_EXISTS",
+        );
+        let Create { user_pool_id, provider_name, mut provider_details, .. } = made;
+        let changed = Update { provider_details: provider_details.clone(), ..Update::default() };
+        let changed = Update { user_pool_id: user_pool_id.clone(), provider_name: provider_name.clone(), ..changed };
+        cognito.update_identity_provider(changed).await.unwrap();
+        cognito.describe_identity_provider(Describe { user_pool_id, provider_name }).await.unwrap();
+        provider_details.insert(CANARY.to_owned(), CANARY.to_owned());
+        provider_details.insert("attributes_request_method".to_owned(), CANARY.to_owned());
+        let wrong = Create { provider_details: provider_details.clone(), ..create(kind) };
+        let refused =
+            assert_refused(cognito.create_identity_provider(wrong).await, Code::InvalidArgument, "INVALID_REQUEST");
+        assert!(!refused.message().contains(&format!("{CANARY} ")), "{refused:?}");
+        let wrong = WebCreate { identity_provider_details: provider_details, ..WebCreate::default() };
+        assert_refused(web.create_identity_provider(wrong).await, Code::InvalidArgument, "INVALID_REQUEST");
+        web.create_identity_provider(WebCreate {
+            portal_arn: SANDBOX_PORTAL.to_owned(),
+            identity_provider_name: format!("My {kind}"),
+            identity_provider_type: kind.to_owned(),
+            identity_provider_details: details(kind),
+            ..WebCreate::default()
+        })
+        .await
+        .unwrap();
+    }
+    let unreachable = [("oidc_issuer".to_owned(), "https://unreachable.invalid".to_owned())];
+    let provider_details = details("OIDC").into_iter().chain(unreachable).collect();
+    let refused = cognito.create_identity_provider(Create { provider_details, ..create("OIDC") }).await;
+    assert_refused(refused, Code::InvalidArgument, "AWS_INVALID_PARAMETER");
+}
+
+#[tokio::test]
+async fn no_secret_is_logged_or_printed_at_any_level() {
+    for filter in [
+        "trace",
+        "aws_smithy_runtime::client::orchestrator=trace,aws_smithy_runtime=trace,aws_config=trace,aws=trace,info",
+        "h2=trace,hyper=trace,hyper_util=trace,tonic=trace,tower=trace,info",
+        "idp_proxy=trace",
+    ] {
+        let proxy = Proxy::start(&SANDBOX, &[("RUST_LOG", filter)]).await;
+        send_secrets(&proxy).await;
+        // The last call's line: everything before it has been read.
+        let last = |line: &serde_json::Value| (line.get("reason")? == "AWS_INVALID_PARAMETER").then_some(());
+        proxy.log_line(last).await;
+        assert_no_canary(&proxy.log());
+        assert_no_canary(&proxy.stdout());
+        if filter == "trace" {
+            assert!(proxy.log().contains("\"DEBUG\""), "the filter is not in force:\n{}", proxy.log());
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_sandbox_ignores_the_environments_aws_settings() {
+    let environment = [
+        ("AWS_ENDPOINT_URL", "http://127.0.0.1:1"),
+        ("AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER", "http://example.com"),
+        ("AWS_PROFILE", "no-such-profile"),
+        ("AWS_REGION", "eu-central-1"),
+        ("AWS_USE_FIPS_ENDPOINT", "true"),
+        ("AWS_ROLE_ARN", "arn:aws:iam::111122223333:role/nobody"),
+        ("AWS_WEB_IDENTITY_TOKEN_FILE", "/no/such/file"),
+        ("AWS_MAX_ATTEMPTS", "none"),
+    ];
+    let proxy = Proxy::start(&SANDBOX, &environment).await;
+    proxy.cognito().await.create_identity_provider(create("OIDC")).await.unwrap();
+}

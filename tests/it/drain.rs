@@ -1,0 +1,110 @@
+//! The way down: what is in flight is finished, what is new is sent elsewhere, and nothing waits for ever.
+
+use std::sync::Arc;
+
+use idp_proxy::proto::cognito::v1::{CreateIdentityProviderRequest as Create, ListIdentityProvidersRequest as List};
+use tokio::{
+    sync::Semaphore,
+    time::{Duration, Instant},
+};
+use tonic::Code;
+use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
+
+use crate::support::{Answer, Proxy, SANDBOX_USER_POOL, ScriptedAws, details, get};
+
+fn list() -> List {
+    List { user_pool_id: SANDBOX_USER_POOL.to_owned(), ..List::default() }
+}
+
+fn create() -> Create {
+    Create {
+        user_pool_id: SANDBOX_USER_POOL.to_owned(),
+        provider_name: "Corp".to_owned(),
+        provider_type: "OIDC".to_owned(),
+        provider_details: details("OIDC"),
+        ..Create::default()
+    }
+}
+
+/// AWS that lets every caller wait until the gate has a permit; its answer fits every Cognito operation.
+pub(crate) async fn held() -> (ScriptedAws, Arc<Semaphore>) {
+    let gate = Arc::new(Semaphore::new(0));
+    let body = r#"{"Providers":[],"IdentityProvider":{"ProviderName":"Corp","ProviderType":"OIDC"}}"#;
+    (ScriptedAws::always(Answer::new(200, body).held_by(&gate)).await, gate)
+}
+
+/// Waits until the proxy says that it is on its way down.
+async fn draining(proxy: &Proxy) {
+    proxy.log_line(|line| (line.get("message")? == "draining").then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_call_in_flight_is_finished_and_new_ones_are_sent_elsewhere() {
+    let (aws, gate) = held().await;
+    let proxy = Proxy::against(&aws.endpoint, &[]).await;
+    let mut client = proxy.cognito().await;
+    let mut first = client.clone();
+    let first = tokio::spawn(async move { first.list_identity_providers(list()).await });
+    aws.has_seen(1).await;
+    // A watch never ends by itself: it must not hold up the drain.
+    let mut health = HealthClient::new(proxy.channel().await);
+    let mut watch = health.watch(HealthCheckRequest::default()).await.unwrap().into_inner();
+    assert_eq!(watch.message().await.unwrap().unwrap().status(), ServingStatus::Serving);
+
+    proxy.signal("-TERM");
+    draining(&proxy).await;
+    assert_eq!(watch.message().await.unwrap().unwrap().status(), ServingStatus::NotServing);
+    assert_eq!((get(&proxy.admin, "/readyz").await.0, get(&proxy.admin, "/livez").await.0), (503, 200));
+    // Refused with PROXY_DRAINING, or not even sent, since the connection was told to go: tonic calls that cancelled.
+    let refused = client.list_identity_providers(list()).await.err().expect("a refusal");
+    assert!([Code::Unavailable, Code::Cancelled].contains(&refused.code()), "{refused:?}");
+    assert!(!first.is_finished() && aws.seen().len() == 1, "AWS has not answered, and has seen no second call");
+
+    gate.add_permits(1);
+    first.await.unwrap().expect("the call in flight is finished");
+    let released = Instant::now();
+    assert_eq!(proxy.ended().await.code(), Some(0));
+    assert!(released.elapsed() < Duration::from_secs(10), "far less than the 30 seconds that calls may take");
+}
+
+#[tokio::test]
+async fn a_write_whose_caller_went_away_is_finished_before_the_end() {
+    let (aws, gate) = held().await;
+    let proxy = Proxy::against(&aws.endpoint, &[]).await;
+    let mut client = proxy.cognito().await;
+    let call = tokio::spawn(async move { client.create_identity_provider(create()).await });
+    aws.has_seen(1).await;
+    call.abort();
+    assert!(call.await.is_err_and(|why| why.is_cancelled()));
+    proxy.signal("-TERM");
+    draining(&proxy).await;
+    gate.add_permits(1);
+    let code = |line: &serde_json::Value| (line.get("message")? == "call").then(|| line["code"].clone());
+    assert_eq!(proxy.log_line(code).await, "OK");
+    assert_eq!(proxy.ended().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn calls_that_outlast_the_drain_time_are_given_up_with_1() {
+    let (aws, _gate) = held().await;
+    let proxy = Proxy::against(&aws.endpoint, &[("IDP_PROXY__SERVER__DRAIN_MAX_MS", "50")]).await;
+    let mut client = proxy.cognito().await;
+    let call = tokio::spawn(async move { client.list_identity_providers(list()).await });
+    aws.has_seen(1).await;
+    assert_eq!(proxy.terminate().await.code(), Some(1));
+    assert!(call.await.unwrap().is_err());
+}
+
+#[tokio::test]
+async fn without_calls_it_ends_at_once_on_either_signal() {
+    for signal in ["-TERM", "-INT"] {
+        let proxy = Proxy::sandbox().await;
+        proxy.cognito().await.list_identity_providers(list()).await.unwrap();
+        let idle = proxy.channel().await;
+        let asked = Instant::now();
+        proxy.signal(signal);
+        assert_eq!(proxy.ended().await.code(), Some(0), "{signal}");
+        assert!(asked.elapsed() < Duration::from_secs(10), "an idle connection does not hold it up");
+        drop(idle);
+    }
+}
