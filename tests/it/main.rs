@@ -19,6 +19,7 @@ mod coverage;
 mod deadline;
 mod drain;
 mod emulators;
+mod envoy;
 mod errors;
 mod fake_aws;
 mod grpcurl;

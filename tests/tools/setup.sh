@@ -70,7 +70,8 @@ install() {
 # answers COMMAND…: a tool that was installed but does not run is as good as missing.
 answers() { "$@" >/dev/null 2>&1 || fail "does not run: $*"; }
 
-environment venv "$requirements/requirements-build.txt" "$requirements/requirements.txt" "$requirements/requirements-moto.txt"
+environment venv "$requirements/requirements-build.txt" "$requirements/requirements.txt" "$requirements/requirements-moto.txt" \
+  "$requirements/requirements-envoy.txt"
 environment ministack "$requirements/requirements-ministack.txt"
 
 checked="$tools/checked.stamp"
@@ -80,6 +81,7 @@ if ! current "$checked" "$want" || [ ! -s "${models[0]}" ] || [ ! -s "${models[1
   answers "$tools/venv/bin/grpcurl" -version
   answers "$tools/venv/bin/buf" --version
   answers "$tools/venv/bin/moto_server" --help
+  answers "$tools/venv/bin/envoy" --version
   answers "$tools/venv/bin/python" -c 'import boto3, grpc, grpc_status, grpc_reflection, grpc_health, google.protobuf'
   answers "$tools/ministack/bin/ministack" --help
   mkdir -p "$tools/models"

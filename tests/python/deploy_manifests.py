@@ -1,0 +1,119 @@
+"""Reads every YAML file under deploy/ and checks that they agree with each other, with the proxy's settings and the proto.
+
+The meshes are not run: this finds mistakes in writing, not in Istio's or Linkerd's understanding of it.
+
+    python deploy_manifests.py REPOSITORY
+"""
+
+import pathlib
+import re
+import sys
+import tomllib
+
+import yaml
+
+root = pathlib.Path(sys.argv[1])
+deploy = root / "deploy"
+files = {str(path.relative_to(deploy)): list(yaml.safe_load_all(path.read_text())) for path in sorted(deploy.rglob("*.yaml"))}
+proxy = {name: tomllib.loads((deploy / name / "idp-proxy.toml").read_text()) for name in ("envoy", "istio", "linkerd", "mtls")}
+defaults = tomllib.loads((root / "src/config/config.default.toml").read_text())
+
+
+def find(value, key):
+    """Every value of this key, however deep."""
+    if isinstance(value, dict):
+        yield from ([value[key]] if key in value else [])
+        for inner in value.values():
+            yield from find(inner, key)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from find(inner, key)
+
+
+def only(values):
+    values = list(values)
+    assert len(values) == 1, values
+    return values[0]
+
+
+def of_kind(file, kind):
+    return only(document for document in files[file] if document["kind"] == kind)
+
+
+def seconds(text):
+    return float(text.removesuffix("s"))
+
+
+# Kubernetes' form, and names that belong together.
+for file in ("istio/mesh.yaml", "linkerd/mesh.yaml"):
+    for document in files[file]:
+        assert document["apiVersion"] and document["kind"], (file, document)
+        assert document["metadata"]["namespace"] == "iam", (file, document["kind"])
+        assert document["metadata"]["name"].startswith("idp-proxy"), (file, document["kind"])
+    selectors = list(find(files[file], "matchLabels"))
+    assert selectors and all(selector == {"app": "idp-proxy"} for selector in selectors), file
+    template = of_kind(file, "Deployment")["spec"]["template"]
+    assert template["metadata"]["labels"]["app"] == "idp-proxy" and template["spec"]["serviceAccountName"] == "idp-proxy"
+    port = only(of_kind(file, "Service")["spec"]["ports"])
+    assert (port["name"], port["appProtocol"]) == ("grpc", "grpc"), "the mesh must know that it is HTTP"
+    listen = proxy[file.split("/")[0]]["server"]["listen"]
+    assert listen == f"0.0.0.0:{port['targetPort']}", listen
+
+# The sidecar that is run by the other tests.
+sidecar = only(files["envoy/sidecar.yaml"])
+manager = only(find(sidecar, "filters"))[0]["typed_config"]
+assert manager["forward_client_cert_details"] == "SANITIZE_SET" and manager["set_current_client_cert_details"] == {"uri": True}
+assert not list(find(sidecar, "retry_policy")), "nothing is repeated"
+assert sidecar["admin"]["address"]["socket_address"]["address"] == "127.0.0.1"
+upstream = only(find(only(sidecar["static_resources"]["clusters"]), "endpoint"))["address"]["socket_address"]
+assert f"{upstream['address']}:{upstream['port_value']}" == proxy["envoy"]["server"]["listen"]
+assert only(find(sidecar, "thresholds"))[0]["max_requests"] == defaults["server"]["in_flight_max"]
+limit = defaults["server"]["deadline_max_ms"] / 1000 + 1
+timeouts = {route["route"]["timeout"] for route in only(find(sidecar, "routes"))} - {"0s"}
+assert all(seconds(timeout) > limit for timeout in timeouts), "the proxy's answer wins"
+
+# Istio: the same header as the sidecar's, and writes are not repeated.
+istio = "istio/mesh.yaml"
+annotations = of_kind(istio, "Deployment")["spec"]["template"]["metadata"]["annotations"]
+headers = yaml.safe_load(annotations["proxy.istio.io/config"])["proxyHeaders"]
+assert headers["forwardedClientCert"] == manager["forward_client_cert_details"]
+assert headers["setCurrentClientCertDetails"]["uri"] is True
+assert of_kind(istio, "PeerAuthentication")["spec"]["mtls"] == {"mode": "STRICT"}
+authorization = of_kind(istio, "AuthorizationPolicy")["spec"]
+assert authorization["action"] == "ALLOW" and only(find(authorization, "principals"))
+assert all(not name.startswith("spiffe:") and "*" not in name for name in only(find(authorization, "principals")))
+writes, rest = of_kind(istio, "VirtualService")["spec"]["http"]
+assert writes["retries"] == {"attempts": 0} and "match" not in rest
+assert "unavailable" not in rest["retries"]["retryOn"] and "cancelled" not in rest["retries"]["retryOn"]
+assert {writes["timeout"], rest["timeout"]} == timeouts
+pattern, seen = only(find(writes, "regex")), 0
+for source in root.glob("proto/idpproxy/*/v1/*service.proto"):
+    text = source.read_text()
+    package = re.search(r"^package (\S+);", text, re.M)[1]
+    for rpc in re.findall(r"^\s*rpc (\w+)\(", text, re.M):
+        path, is_write = f"/{package}.IdentityProviderService/{rpc}", re.match("Create|Update|Delete", rpc)
+        assert bool(re.fullmatch(pattern, path)) == bool(is_write), path
+        seen += 1
+assert seen == 11, seen
+
+# Linkerd: an HTTP port with an identity, or nothing.
+linkerd = "linkerd/mesh.yaml"
+server = of_kind(linkerd, "Server")
+assert (server["spec"]["proxyProtocol"], server["spec"]["accessPolicy"]) == ("gRPC", "deny")
+names = [port["name"] for port in only(find(of_kind(linkerd, "Deployment"), "ports"))]
+assert server["spec"]["port"] in names, names
+annotations = of_kind(linkerd, "Deployment")["spec"]["template"]["metadata"]["annotations"]
+assert not {"config.linkerd.io/opaque-ports", "config.linkerd.io/skip-inbound-ports"} & set(annotations)
+authorization = of_kind(linkerd, "AuthorizationPolicy")["spec"]
+assert authorization["targetRef"]["name"] == server["metadata"]["name"]
+wanted = only(authorization["requiredAuthenticationRefs"])["name"]
+assert of_kind(linkerd, "MeshTLSAuthentication")["metadata"]["name"] == wanted
+assert all("*" not in name for name in only(find(files[linkerd], "identities")))
+
+assert [proxy[name]["identity"]["mesh"]["header"] for name in ("envoy", "istio", "linkerd")] == [
+    "x-forwarded-client-cert",
+    "x-forwarded-client-cert",
+    "l5d-client-id",
+]
+assert all("anonymous" not in settings.get("identity", {}) for settings in proxy.values())
+print(f"deploy: {len(files)} manifests agree")
