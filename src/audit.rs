@@ -49,11 +49,11 @@ pub struct Audit {
 }
 
 impl Audit {
-    /// Opens the sink and starts its writer, which [`Self::close`] ends.
+    /// Opens the sink and starts its writer, which [`Self::close`] ends and which answers whether every line is out.
     ///
     /// # Errors
     /// When the file cannot be opened.
-    pub fn open(sink: &AuditSink) -> io::Result<(Self, Option<JoinHandle<()>>)> {
+    pub fn open(sink: &AuditSink) -> io::Result<(Self, Option<JoinHandle<bool>>)> {
         let Some(sink) = Sink::open(sink)? else {
             return Ok((Self { queue: None, is_closing: Arc::default() }, None));
         };

@@ -14,7 +14,7 @@ use idp_proxy::{
     config::{Config, Flags},
     fake_aws::{FakeAwsError, Quota, Settings},
     policy::{Expectation, explain},
-    start::{self, AnyError, Parts},
+    start::{self, AnyError, Misconfigured, Parts},
     telemetry::{self, LogFormat},
 };
 
@@ -225,13 +225,13 @@ fn run(work: impl Future<Output = Result<bool, AnyError>>) -> ExitCode {
     match runtime.and_then(|runtime| runtime.block_on(work)) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => {
-            complain("calls were still in flight when the drain time was over");
+            complain("not every call could end within the drain time, or not all are on record; the log says more");
             ExitCode::FAILURE
         }
         Err(why) => {
             complain(&why.to_string());
-            let malformed = why.downcast_ref::<FakeAwsError>().filter(|why| !matches!(why, FakeAwsError::Bind { .. }));
-            if malformed.is_some() { ExitCode::from(EXIT_USAGE) } else { ExitCode::FAILURE }
+            let fake = why.downcast_ref::<FakeAwsError>().is_some_and(|why| !matches!(why, FakeAwsError::Bind { .. }));
+            if fake || why.is::<Misconfigured>() { ExitCode::from(EXIT_USAGE) } else { ExitCode::FAILURE }
         }
     }
 }

@@ -22,6 +22,11 @@ use crate::{
 /// Whatever ends the process.
 pub type AnyError = Box<dyn std::error::Error + Send + Sync>;
 
+/// Something that the configuration names cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Misconfigured(String);
+
 /// Bytes that a fingerprint key must have at least: those of the hash.
 const KEY_BYTES_MIN: usize = 32;
 
@@ -78,7 +83,7 @@ fn fingerprinter(file: &Path) -> Result<Fingerprinter, String> {
     Ok(Fingerprinter::with_key(&key))
 }
 
-/// Runs the proxy until a signal, then drains; answers whether every call in flight could end.
+/// Runs the proxy until a signal, then drains; answers whether every call in flight could end and is on record.
 ///
 /// # Errors
 /// When something that it needs is not to be had.
@@ -86,7 +91,7 @@ pub async fn serve(config: Config, parts: Parts) -> Result<bool, AnyError> {
     let stop = stop_on_signal()?;
     let Parts { policy, tls, fingerprinter, tokens } = parts;
     let (audit, audit_writer) =
-        Audit::open(&config.audit).map_err(|why| format!("audit.sink cannot be opened: {why}"))?;
+        Audit::open(&config.audit).map_err(|why| Misconfigured(format!("audit.sink: cannot be opened: {why}")))?;
     reopen_on_hangup(audit.clone(), stop.clone())?;
     let upstream =
         if config.is_sandbox { sandbox(&config).await? } else { Upstream::from_environment(config.aws).await };
@@ -114,11 +119,14 @@ pub async fn serve(config: Config, parts: Parts) -> Result<bool, AnyError> {
     }
     let identity = Identity::new(config.anonymous, config.mesh, tokens);
     let is_clean = server.serve(pipeline, identity, tls, tasks, stop).await?;
-    if let Some(writer) = audit_writer {
-        audit.close();
-        tokio::task::spawn_blocking(move || writer.join()).await?.map_err(|_| "the audit's writer failed")?;
-    }
-    Ok(is_clean)
+    audit.close();
+    let is_recorded = match audit_writer {
+        Some(writer) => {
+            tokio::task::spawn_blocking(move || writer.join()).await?.map_err(|_| "the audit's writer failed")?
+        }
+        None => true,
+    };
+    Ok(is_clean && is_recorded)
 }
 
 /// The fake AWS in this process; it ends with it, since calls in flight need it until then.

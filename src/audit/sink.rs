@@ -93,8 +93,8 @@ fn is_moved(path: &PathBuf, file: &File) -> bool {
     (there.dev(), there.ino()) != (open.dev(), open.ino())
 }
 
-/// Writes until every sender is gone and everything is out.
-pub(super) fn run(mut sink: Sink, mut entries: mpsc::Receiver<Entry>, is_closing: &AtomicBool) {
+/// Writes until the audit is closed; answers whether everything is out.
+pub(super) fn run(mut sink: Sink, mut entries: mpsc::Receiver<Entry>, is_closing: &AtomicBool) -> bool {
     // Lines that complete what has happened and could not be written yet.
     let mut kept: Vec<u8> = Vec::new();
     let mut batch = Vec::new();
@@ -102,7 +102,7 @@ pub(super) fn run(mut sink: Sink, mut entries: mpsc::Receiver<Entry>, is_closing
     loop {
         if kept.is_empty() {
             if entries.blocking_recv_many(&mut batch, QUEUE_MAX) == 0 {
-                return;
+                return true;
             }
         } else {
             std::thread::sleep(RETRY_AFTER);
@@ -127,7 +127,7 @@ pub(super) fn run(mut sink: Sink, mut entries: mpsc::Receiver<Entry>, is_closing
             }
             if tries_left == 0 {
                 tracing::error!(%why, bytes = kept.len(), "audit lines are lost");
-                return;
+                return false;
             }
         } else if was_failing {
             tracing::info!("audit lines can be written again");

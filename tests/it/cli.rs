@@ -160,6 +160,12 @@ async fn nobody_is_served_unless_the_configuration_says_so() {
 }
 
 #[tokio::test]
+async fn an_audit_that_cannot_be_opened_ends_it_with_64() {
+    let sink = ("IDP_PROXY__AUDIT__SINK", "/no/such/directory/audit.log");
+    assert_usage(&SANDBOX, &[sink], &["audit.sink", "cannot be opened"]).await;
+}
+
+#[tokio::test]
 async fn the_sandbox_is_for_this_machine_only() {
     for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:50051"] {
         assert_usage(&["serve", "--sandbox", "--listen", address], &[], &["--listen", "sandbox", address]).await;

@@ -91,6 +91,8 @@ async fn a_bad_token_is_refused_also_where_anonymous_callers_are_allowed() {
     let refused = [
         ("expired", bearer(&signer.token(&with("exp", json!(now() - 120)))), "expired"),
         ("without end", bearer(&signer.token(&without("exp"))), "exp"),
+        ("with an end that is none", bearer(&signer.token(&with("exp", Value::Null))), "exp"),
+        ("about an empty name", bearer(&signer.token(&with("sub", json!("")))), "sub"),
         ("not yet", bearer(&signer.token(&with("nbf", json!(now() + 600)))), "nbf"),
         ("for others", bearer(&signer.token(&with("aud", json!("another")))), "aud"),
         ("for nobody", bearer(&signer.token(&without("aud"))), "aud"),

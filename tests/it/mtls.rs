@@ -120,7 +120,9 @@ async fn a_certificate_says_who_calls() {
 #[tokio::test]
 async fn a_certificate_that_names_nobody_or_two_is_refused_and_health_is_served() {
     let stage = Stage::new().await;
-    let nobody: [&[&str]; 5] = [
+    let nobody: [&[&str]; 7] = [
+        &[],
+        &["spiffe://prod.example", "console.example"],
         &[CONSOLE, "spiffe://prod.example/ns/iam/sa/other"],
         &["spiffe://prod.example"],
         &["spiffe://Prod.example/ns/iam"],

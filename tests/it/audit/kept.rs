@@ -47,19 +47,25 @@ async fn renaming_the_file_under_way_loses_no_line() {
     let gate = Arc::new(Semaphore::new(0));
     aws.now(rpc.answer().held_by(&gate));
     let (channel, mut rotated) = (proxy.channel().await, Vec::<PathBuf>::new());
-    let mut rotate = || {
+    let mut rotate = |makes_new: bool| {
         rotated.push(scratch.join(format!("audit.log.{}", rotated.len())));
         std::fs::rename(&file, rotated.last().unwrap()).unwrap();
+        // As logrotate does with `create`: then the path leads to a file that is not the open one.
+        if makes_new {
+            std::fs::write(&file, "").unwrap();
+        }
     };
-    let calls = writes(&channel, &rpc, 0..CALLS);
-    // While lines before writes are written, and again while those after them are.
+    // While lines before writes are written, some before it and some surely after it.
+    let first = writes(&channel, &rpc, 0..CALLS / 2);
     aws.has_seen(CALLS / 4).await;
-    rotate();
+    rotate(false);
+    let second = writes(&channel, &rpc, CALLS / 2..CALLS);
     aws.has_seen(CALLS).await;
-    eventually("a new file", async || file.exists().then_some(())).await;
-    rotate();
+    // And again before those after them are.
+    rotate(true);
     gate.add_permits(1);
-    calls.join_all().await;
+    first.join_all().await;
+    second.join_all().await;
     for number in 0..CALLS {
         let id = format!("write-{number}");
         eventually(&id, async || {
