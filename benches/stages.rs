@@ -26,7 +26,7 @@ use idp_proxy::{
     audit::{Audit, AuditSink, Line, Outcome},
     domain::{Fingerprinter, UnknownKeys},
     identity::{Anonymous, Caller, Identity, Mesh, MeshHeader, Peer},
-    operation::{Aws, Operation as _, Rules, cognito::Describe, cognito::Update},
+    operation::{Aws, CallContext, Operation as _, Rules, cognito::Describe, cognito::Update},
     policy::Policy,
     proto::cognito::v1 as c,
     upstream::{ClientLimits, Upstream},
@@ -115,14 +115,16 @@ async fn sdk(fingerprinter: Fingerprinter, policy: &Policy, caller: &Caller) -> 
         ..Default::default()
     };
     let create = idp_proxy::operation::cognito::Create::parse(request, &Rules::default()).expect("valid");
-    create.call(&aws, policy.authorize(caller, &create.subject()).expect("allowed")).await.expect("made");
+    let began = tokio::time::Instant::now();
+    let context = CallContext { caller, began, deadline: began + Duration::from_mins(10) };
+    create.call(&aws, policy.authorize(caller, &create.subject()).expect("allowed"), &context).await.expect("made");
     let operation = Update::parse(update(), &Rules::default()).expect("valid");
     let read = c::DescribeIdentityProviderRequest {
         user_pool_id: update().user_pool_id,
         provider_name: update().provider_name,
     };
     let read = Describe::parse(read, &Rules::default()).expect("valid");
-    read.call(&aws, policy.authorize(caller, &read.subject()).expect("allowed")).await.expect("there");
+    read.call(&aws, policy.authorize(caller, &read.subject()).expect("allowed"), &context).await.expect("there");
     // The permits are made outside of what is measured.
     let mut permits = Vec::new();
     for _ in 0..CALLS * u32::try_from(ROUNDS).unwrap() {
@@ -132,7 +134,7 @@ async fn sdk(fingerprinter: Fingerprinter, policy: &Policy, caller: &Caller) -> 
     median(async || {
         for _ in 0..CALLS {
             let permit = permits.borrow_mut().pop().expect("enough");
-            black_box(operation.call(&aws, permit).await.expect("changed"));
+            black_box(operation.call(&aws, permit, &context).await.expect("changed"));
         }
     })
     .await

@@ -9,9 +9,11 @@ use std::collections::{BTreeMap, HashMap};
 
 use aws_smithy_types::DateTime;
 use prost_types::Timestamp;
+use tokio::time::Instant;
 
 use crate::{
     domain::{Action, Details, Effect, Fingerprinter, Repeat, Subject, UnknownKeys, Violations},
+    identity::Caller,
     policy::Permit,
     upstream::{Upstream, UpstreamFault},
 };
@@ -30,6 +32,17 @@ pub struct Aws {
     pub upstream: Upstream,
     /// Hashes the secrets that AWS answers with.
     pub fingerprinter: Fingerprinter,
+}
+
+/// The call that an operation serves: what it has to know of it beside its own content.
+#[derive(Clone, Debug)]
+pub struct CallContext<'a> {
+    /// Who calls.
+    pub caller: &'a Caller,
+    /// When the call's headers were read.
+    pub began: Instant,
+    /// By when it must be answered; the pipeline ends it then.
+    pub deadline: Instant,
 }
 
 /// One RPC, read and found valid. An implementation holds what the RPC needs, says what it is about, and calls AWS.
@@ -57,7 +70,12 @@ pub trait Operation: Sized + Send + Sync + 'static {
     }
 
     /// Calls AWS, with leave to do so.
-    fn call(&self, aws: &Aws, permit: Permit) -> impl Future<Output = Result<Self::Reply, UpstreamFault>> + Send;
+    fn call(
+        &self,
+        aws: &Aws,
+        permit: Permit,
+        context: &CallContext<'_>,
+    ) -> impl Future<Output = Result<Self::Reply, UpstreamFault>> + Send;
 }
 
 /// AWS's time as protobuf's. AWS writes milliseconds as a decimal fraction, which the SDK reads as a binary one:

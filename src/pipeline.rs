@@ -23,7 +23,7 @@ use crate::{
     domain::{Subject, Violations},
     fault::Fault,
     identity::Caller,
-    operation::{Aws, Operation, Rules},
+    operation::{Aws, CallContext, Operation, Rules},
     policy::Policy,
     status::{self, About},
     telemetry::{self, CallLine},
@@ -178,7 +178,8 @@ impl Stages {
         if limit.at <= Instant::now() {
             return Err(out_of_time());
         }
-        let call = timeout_at(limit.at, operation.call(&self.aws, permit));
+        let context = CallContext { caller, began: arrival.at, deadline: limit.at };
+        let call = timeout_at(limit.at, operation.call(&self.aws, permit, &context));
         let in_time = attempts.watch(call).await.map_err(|_| out_of_time())?;
         in_time.map_err(|fault| Fault::Upstream(Box::new(fault)))
     }

@@ -19,7 +19,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("audit", &["domain", "identity"]),
     ("fault", &["domain", "identity", "policy", "upstream"]),
     ("deadline", &["fault"]),
-    ("operation", &["domain", "policy", "proto", "upstream"]),
+    ("operation", &["domain", "identity", "policy", "proto", "upstream"]),
     ("status", &["domain", "fault", "upstream"]),
     ("telemetry", &["domain", "fault", "identity", "status"]),
     (

@@ -8,7 +8,7 @@ use crate::{
         AcrMapping, Action, AttributeMapping, Details, IdpIdentifiers, ProviderName, ProviderType, Repeat, Resource,
         Subject, TypeOfDetails, UserPoolId, Violations,
     },
-    operation::{Aws, Operation, Rules, not_yet, sdk_details, sdk_map},
+    operation::{Aws, CallContext, Operation, Rules, not_yet, sdk_details, sdk_map},
     policy::Permit,
     proto::cognito::v1::{CreateIdentityProviderRequest, CreateIdentityProviderResponse},
     upstream::{UpstreamFault, incomplete},
@@ -79,7 +79,7 @@ impl Operation for Create {
         Repeat::Once
     }
 
-    async fn call(&self, aws: &Aws, _permit: Permit) -> Result<Self::Reply, UpstreamFault> {
+    async fn call(&self, aws: &Aws, _permit: Permit, _context: &CallContext<'_>) -> Result<Self::Reply, UpstreamFault> {
         let region = self.pool.region();
         let client = aws.upstream.cognito(region, self.repeat());
         let call = client

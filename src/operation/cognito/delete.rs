@@ -2,7 +2,7 @@
 
 use crate::{
     domain::{Action, ProviderName, Resource, Subject, UserPoolId, Violations},
-    operation::{Aws, Operation, Rules, not_yet},
+    operation::{Aws, CallContext, Operation, Rules, not_yet},
     policy::Permit,
     proto::cognito::v1::{DeleteIdentityProviderRequest, DeleteIdentityProviderResponse},
     upstream::UpstreamFault,
@@ -37,7 +37,7 @@ impl Operation for Delete {
         Subject { name, ..Subject::new(Self::ACTION, Resource::UserPool(&self.pool), name) }
     }
 
-    async fn call(&self, aws: &Aws, _permit: Permit) -> Result<Self::Reply, UpstreamFault> {
+    async fn call(&self, aws: &Aws, _permit: Permit, _context: &CallContext<'_>) -> Result<Self::Reply, UpstreamFault> {
         let region = self.pool.region();
         let client = aws.upstream.cognito(region, self.repeat());
         let call = client.delete_identity_provider().user_pool_id(self.pool.as_str()).provider_name(self.name.as_str());

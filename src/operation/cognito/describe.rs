@@ -5,7 +5,7 @@ use aws_sdk_cognitoidentityprovider::operation::RequestId;
 use super::answer::{present, provider};
 use crate::{
     domain::{Action, ProviderName, Resource, Subject, UserPoolId, Violations},
-    operation::{Aws, Operation, Rules},
+    operation::{Aws, CallContext, Operation, Rules},
     policy::Permit,
     proto::cognito::v1::{DescribeIdentityProviderRequest, DescribeIdentityProviderResponse},
     upstream::{UpstreamFault, incomplete},
@@ -39,7 +39,7 @@ impl Operation for Describe {
         Subject { name, ..Subject::new(Self::ACTION, Resource::UserPool(&self.pool), name) }
     }
 
-    async fn call(&self, aws: &Aws, _permit: Permit) -> Result<Self::Reply, UpstreamFault> {
+    async fn call(&self, aws: &Aws, _permit: Permit, _context: &CallContext<'_>) -> Result<Self::Reply, UpstreamFault> {
         let region = self.pool.region();
         let client = aws.upstream.cognito(region, self.repeat());
         let call =

@@ -4,7 +4,7 @@ use aws_sdk_cognitoidentityprovider::types::ProviderDescription as Found;
 
 use crate::{
     domain::{Action, PageSize, PageToken, Resource, Subject, UserPoolId, Violations},
-    operation::{Aws, Operation, Rules, timestamp},
+    operation::{Aws, CallContext, Operation, Rules, timestamp},
     policy::Permit,
     proto::cognito::v1::{ListIdentityProvidersRequest, ListIdentityProvidersResponse, ProviderDescription},
     upstream::UpstreamFault,
@@ -45,7 +45,7 @@ impl Operation for List {
         Subject { echoes, ..Subject::new(Self::ACTION, Resource::UserPool(&self.pool), None) }
     }
 
-    async fn call(&self, aws: &Aws, _permit: Permit) -> Result<Self::Reply, UpstreamFault> {
+    async fn call(&self, aws: &Aws, _permit: Permit, _context: &CallContext<'_>) -> Result<Self::Reply, UpstreamFault> {
         let region = self.pool.region();
         let client = aws.upstream.cognito(region, self.repeat());
         let call = client

@@ -8,7 +8,7 @@ use crate::{
         AcrMapping, Action, AttributeMapping, Details, IdpIdentifiers, ProviderName, ProviderType, Resource, Subject,
         TypeOfDetails, UpdateMask, UserPoolId, Violations,
     },
-    operation::{Aws, Operation, Rules, not_yet, sdk_details, sdk_map},
+    operation::{Aws, CallContext, Operation, Rules, not_yet, sdk_details, sdk_map},
     policy::Permit,
     proto::cognito::v1::{UpdateIdentityProviderRequest, UpdateIdentityProviderResponse},
     upstream::{UpstreamFault, incomplete},
@@ -75,7 +75,7 @@ impl Operation for Update {
         }
     }
 
-    async fn call(&self, aws: &Aws, _permit: Permit) -> Result<Self::Reply, UpstreamFault> {
+    async fn call(&self, aws: &Aws, _permit: Permit, _context: &CallContext<'_>) -> Result<Self::Reply, UpstreamFault> {
         let region = self.pool.region();
         let client = aws.upstream.cognito(region, self.repeat());
         let call = client

@@ -10,7 +10,7 @@ use crate::{
         Action, ClientToken, Details, PortalArn, ProviderType, Repeat, Resource, Subject, Tags, TypeOfDetails,
         Violations, WebProviderName,
     },
-    operation::{Aws, Operation, Rules, not_yet, sdk_details},
+    operation::{Aws, CallContext, Operation, Rules, not_yet, sdk_details},
     policy::Permit,
     proto::workspacesweb::v1::{CreateIdentityProviderRequest, CreateIdentityProviderResponse},
     upstream::{UpstreamFault, incomplete},
@@ -72,7 +72,7 @@ impl Operation for Create {
         if self.token.is_some() { Repeat::SameEffect } else { Repeat::Once }
     }
 
-    async fn call(&self, aws: &Aws, _permit: Permit) -> Result<Self::Reply, UpstreamFault> {
+    async fn call(&self, aws: &Aws, _permit: Permit, _context: &CallContext<'_>) -> Result<Self::Reply, UpstreamFault> {
         let region = self.portal.region();
         // A tag that lacks key or value cannot be built; parsed ones have both.
         let tag = |(key, value): &(String, String)| Tag::builder().key(key).value(value).build().ok();

@@ -2,7 +2,7 @@
 
 use crate::{
     domain::{Action, IdentityProviderArn, Resource, Subject, Violations},
-    operation::{Aws, Operation, Rules, not_yet},
+    operation::{Aws, CallContext, Operation, Rules, not_yet},
     policy::Permit,
     proto::workspacesweb::v1::{DeleteIdentityProviderRequest, DeleteIdentityProviderResponse},
     upstream::UpstreamFault,
@@ -35,7 +35,7 @@ impl Operation for Delete {
         Subject::new(Self::ACTION, Resource::Portal(self.arn.portal()), Some(self.arn.as_str()))
     }
 
-    async fn call(&self, aws: &Aws, _permit: Permit) -> Result<Self::Reply, UpstreamFault> {
+    async fn call(&self, aws: &Aws, _permit: Permit, _context: &CallContext<'_>) -> Result<Self::Reply, UpstreamFault> {
         let region = self.arn.portal().region();
         let client = aws.upstream.workspacesweb(region);
         let call = client.delete_identity_provider().identity_provider_arn(self.arn.as_str());

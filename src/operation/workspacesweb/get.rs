@@ -5,7 +5,7 @@ use aws_sdk_workspacesweb::operation::RequestId;
 use super::answer::{present, provider};
 use crate::{
     domain::{Action, IdentityProviderArn, Resource, Subject, Violations},
-    operation::{Aws, Operation, Rules},
+    operation::{Aws, CallContext, Operation, Rules},
     policy::Permit,
     proto::workspacesweb::v1::{GetIdentityProviderRequest, GetIdentityProviderResponse},
     upstream::{UpstreamFault, incomplete},
@@ -32,7 +32,7 @@ impl Operation for Get {
         Subject::new(Self::ACTION, Resource::Portal(self.arn.portal()), Some(self.arn.as_str()))
     }
 
-    async fn call(&self, aws: &Aws, _permit: Permit) -> Result<Self::Reply, UpstreamFault> {
+    async fn call(&self, aws: &Aws, _permit: Permit, _context: &CallContext<'_>) -> Result<Self::Reply, UpstreamFault> {
         let region = self.arn.portal().region();
         let client = aws.upstream.workspacesweb(region);
         let call = client.get_identity_provider().identity_provider_arn(self.arn.as_str());

@@ -4,7 +4,7 @@ use aws_sdk_workspacesweb::types::IdentityProviderSummary as Found;
 
 use crate::{
     domain::{Action, PageSize, PageToken, PortalArn, Resource, Subject, Violations},
-    operation::{Aws, Operation, Rules},
+    operation::{Aws, CallContext, Operation, Rules},
     policy::Permit,
     proto::workspacesweb::v1::{IdentityProviderSummary, ListIdentityProvidersRequest, ListIdentityProvidersResponse},
     upstream::UpstreamFault,
@@ -45,7 +45,7 @@ impl Operation for List {
         Subject { echoes, ..Subject::new(Self::ACTION, Resource::Portal(&self.portal), None) }
     }
 
-    async fn call(&self, aws: &Aws, _permit: Permit) -> Result<Self::Reply, UpstreamFault> {
+    async fn call(&self, aws: &Aws, _permit: Permit, _context: &CallContext<'_>) -> Result<Self::Reply, UpstreamFault> {
         let region = self.portal.region();
         let call = aws
             .upstream

@@ -8,7 +8,7 @@ use crate::{
         Action, ClientToken, Details, IdentityProviderArn, ProviderType, Repeat, Resource, Subject, TypeOfDetails,
         UpdateMask, Violations, WebProviderName,
     },
-    operation::{Aws, Operation, Rules, not_yet, sdk_details},
+    operation::{Aws, CallContext, Operation, Rules, not_yet, sdk_details},
     policy::Permit,
     proto::workspacesweb::v1::{UpdateIdentityProviderRequest, UpdateIdentityProviderResponse},
     upstream::{UpstreamFault, incomplete},
@@ -78,7 +78,7 @@ impl Operation for Update {
         if self.token.is_some() { Repeat::SameEffect } else { Repeat::Once }
     }
 
-    async fn call(&self, aws: &Aws, _permit: Permit) -> Result<Self::Reply, UpstreamFault> {
+    async fn call(&self, aws: &Aws, _permit: Permit, _context: &CallContext<'_>) -> Result<Self::Reply, UpstreamFault> {
         let region = self.arn.portal().region();
         let call = aws
             .upstream
