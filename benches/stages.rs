@@ -18,6 +18,7 @@ use std::{
     io::{BufRead as _, BufReader},
     path::PathBuf,
     process::{Child, Command, Stdio},
+    sync::Arc,
     time::Duration,
 };
 
@@ -29,6 +30,7 @@ use idp_proxy::{
     operation::{Aws, CallContext, Operation as _, Rules, cognito::Describe, cognito::Update},
     policy::Policy,
     proto::cognito::v1 as c,
+    telemetry::Metrics,
     upstream::{ClientLimits, Upstream},
 };
 
@@ -106,7 +108,7 @@ async fn sdk(fingerprinter: Fingerprinter, policy: &Policy, caller: &Caller) -> 
         connect_timeout: Duration::from_secs(1),
         attempt_timeout: Duration::from_secs(10),
     };
-    let aws = Aws { upstream: Upstream::of_sandbox(&fake.endpoint, limits), fingerprinter };
+    let aws = Aws { upstream: Upstream::of_sandbox(&fake.endpoint, limits, Arc::new(Metrics::new([]))), fingerprinter };
     let request = c::CreateIdentityProviderRequest {
         user_pool_id: update().user_pool_id,
         provider_name: update().provider_name,

@@ -15,6 +15,7 @@ pub mod operation;
 pub mod pipeline;
 pub mod policy;
 pub mod proto;
+pub mod report;
 pub mod server;
 pub mod service;
 pub mod start;

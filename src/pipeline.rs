@@ -25,8 +25,9 @@ use crate::{
     identity::Caller,
     operation::{Aws, CallContext, Operation, Rules},
     policy::Policy,
+    report::Report,
     status::{self, About},
-    telemetry::{self, CallLine},
+    telemetry::Metrics,
     upstream::Attempts,
 };
 
@@ -56,6 +57,8 @@ pub struct Stages {
     pub audit: Audit,
     /// The way to AWS.
     pub aws: Aws,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
     /// For one call.
     pub limit: Duration,
     /// Knows the calls in flight, so that a drain can wait for them.
@@ -128,14 +131,15 @@ impl Stages {
             });
             self.audit.complete(&line).await;
         }
-        let line = CallLine { action: O::ACTION, caller: caller.as_ref(), about: &about, elapsed };
+        let attempts = Some(&**attempts);
+        let report = Report { action: O::ACTION, caller: caller.as_ref(), about: &about, attempts, elapsed };
         match outcome {
             Ok(reply) => {
-                telemetry::log_success(&line);
+                report.success();
                 Ok(reply)
             }
             Err(fault) => {
-                telemetry::log_fault(&line, &fault);
+                report.fault(&fault, &self.metrics);
                 Err(status::of(&fault, &about))
             }
         }
@@ -160,6 +164,7 @@ impl Stages {
         // 3 policy
         let subject = operation.subject();
         let judged = self.policy.authorize(caller, &subject);
+        self.metrics.decided(judged.is_ok());
         let policies =
             judged.as_ref().map_or_else(|denial| denial.policies().into(), |permit| permit.policies().clone());
         let (_, policies) = decision.insert((judged.is_ok(), policies));

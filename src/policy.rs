@@ -24,7 +24,11 @@ pub use self::{
     engine::{PolicyMistake, SCHEMA},
     explain::{Expectation, Explanation, explain},
 };
-use crate::{domain::Subject, identity::Caller};
+use crate::{
+    domain::Subject,
+    identity::Caller,
+    telemetry::{Metrics, Reload, Reloaded},
+};
 
 /// Leave to make one AWS call.
 #[derive(Debug)]
@@ -117,20 +121,23 @@ impl Policy {
     }
 
     /// Takes changed files into force until `stop`. A set with a mistake leaves the last good one in force.
-    pub async fn follow_changes(self: Arc<Self>, stop: CancellationToken) {
+    pub async fn follow_changes(self: Arc<Self>, stop: CancellationToken, metrics: Arc<Metrics>) {
         let Some((directory, loaded)) = self.directory.clone() else { return };
+        let reload = metrics.source(Reloaded::Policies);
+        reload.succeeded();
         let mut seen = Some(loaded);
         while stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_some() {
             let (policy, last) = (Arc::clone(&self), seen.take());
-            let directory = directory.clone();
-            let looked = tokio::task::spawn_blocking(move || policy.look(&directory, last.as_ref())).await;
-            seen = looked.unwrap_or_default();
+            let (directory, reload) = (directory.clone(), reload.clone());
+            let look = tokio::task::spawn_blocking(move || policy.look(&directory, last.as_ref(), &reload));
+            seen = look.await.unwrap_or_default();
         }
     }
 
     /// One look at the directory; answers what was seen.
-    fn look(&self, directory: &Path, last: Option<&Snapshot>) -> Option<Snapshot> {
+    fn look(&self, directory: &Path, last: Option<&Snapshot>, reload: &Reload) -> Option<Snapshot> {
         let report = |mistakes: Vec<PolicyMistake>| {
+            reload.failed();
             for mistake in mistakes {
                 tracing::error!(%mistake, "policies not reloaded; the last good ones stay in force");
             }
@@ -150,6 +157,7 @@ impl Policy {
                 }
                 tracing::info!(policies = engine.len(), "policies reloaded");
                 self.engine.store(Arc::new(engine));
+                reload.succeeded();
             }
             Err(mistakes) => report(mistakes),
         }

@@ -103,20 +103,20 @@ impl Server {
         pipeline: Pipeline,
         identity: Identity,
         tls: Option<Arc<Tls>>,
+        metrics: Arc<Metrics>,
         tasks: TaskTracker,
         stop: CancellationToken,
     ) -> Result<bool, Box<dyn std::error::Error + Send + Sync>> {
         let Self { settings, listener, admin } = self;
-        let metrics = Arc::new(Metrics::default());
         let (reporter, routes) = routes(pipeline, settings.has_reflection).await?;
         let front = Front::new(routes, identity, &settings, Arc::clone(&metrics), stop.clone());
         let in_flight = front.in_flight();
 
         let admin_stop = CancellationToken::new();
-        let admin = admin.map(|admin| tokio::spawn(admin::serve(admin, metrics, stop.clone(), admin_stop.clone())));
         if let Some(tls) = &tls {
-            tokio::spawn(Arc::clone(tls).follow_changes(stop.clone()));
+            tokio::spawn(Arc::clone(tls).follow_changes(stop.clone(), Arc::clone(&metrics)));
         }
+        let admin = admin.map(|admin| tokio::spawn(admin::serve(admin, metrics, stop.clone(), admin_stop.clone())));
         let connections = connections::serve(listener, tls, front, settings.connections_max, stop.clone());
         let mut connections = tokio::spawn(connections);
 

@@ -16,6 +16,8 @@ use crate::{
     pipeline::{Pipeline, Stages},
     policy::Policy,
     server::{Listen, Server, Tls},
+    status,
+    telemetry::Metrics,
     upstream::Upstream,
 };
 
@@ -90,11 +92,15 @@ fn fingerprinter(file: &Path) -> Result<Fingerprinter, String> {
 pub async fn serve(config: Config, parts: Parts) -> Result<bool, AnyError> {
     let stop = stop_on_signal()?;
     let Parts { policy, tls, fingerprinter, tokens } = parts;
+    let metrics = Arc::new(Metrics::new(status::reasons()));
     let (audit, audit_writer) =
         Audit::open(&config.audit).map_err(|why| Misconfigured(format!("audit.sink: cannot be opened: {why}")))?;
     reopen_on_hangup(audit.clone(), stop.clone())?;
-    let upstream =
-        if config.is_sandbox { sandbox(&config).await? } else { Upstream::from_environment(config.aws).await };
+    let upstream = if config.is_sandbox {
+        sandbox(&config, &metrics).await?
+    } else {
+        Upstream::from_environment(config.aws, Arc::clone(&metrics)).await
+    };
 
     let server = Server::bind(config.server.clone()).await?;
     tracing::info!(listen = server.address(), admin_listen = server.admin_address(), "listening");
@@ -104,21 +110,22 @@ pub async fn serve(config: Config, parts: Parts) -> Result<bool, AnyError> {
     if config.is_sandbox {
         say(&invitation(&server.address(), &config.server.listen));
     }
-    tokio::spawn(Arc::clone(&policy).follow_changes(stop.clone()));
+    tokio::spawn(Arc::clone(&policy).follow_changes(stop.clone(), Arc::clone(&metrics)));
     let tasks = TaskTracker::new();
     let pipeline = Pipeline::new(Stages {
         rules: config.rules,
         policy,
         audit: audit.clone(),
         aws: Aws { upstream, fingerprinter },
+        metrics: Arc::clone(&metrics),
         limit: config.server.deadline_max,
         tasks: tasks.clone(),
     });
     if let Some(tokens) = &tokens {
-        tokio::spawn(Arc::clone(tokens).keep_fresh(stop.clone()));
+        tokio::spawn(Arc::clone(tokens).keep_fresh(stop.clone(), Arc::clone(&metrics)));
     }
     let identity = Identity::new(config.anonymous, config.mesh, tokens);
-    let is_clean = server.serve(pipeline, identity, tls, tasks, stop).await?;
+    let is_clean = server.serve(pipeline, identity, tls, metrics, tasks, stop).await?;
     audit.close();
     let is_recorded = match audit_writer {
         Some(writer) => {
@@ -130,11 +137,11 @@ pub async fn serve(config: Config, parts: Parts) -> Result<bool, AnyError> {
 }
 
 /// The fake AWS in this process; it ends with it, since calls in flight need it until then.
-async fn sandbox(config: &Config) -> Result<Upstream, AnyError> {
+async fn sandbox(config: &Config, metrics: &Arc<Metrics>) -> Result<Upstream, AnyError> {
     let fake = FakeAws::bind(SocketAddr::from(([127, 0, 0, 1], 0)), &Settings::sandbox()).await?;
     let endpoint = format!("http://{}", fake.local_addr());
     tokio::spawn(fake.serve(std::future::pending()));
-    Ok(Upstream::of_sandbox(&endpoint, config.aws))
+    Ok(Upstream::of_sandbox(&endpoint, config.aws, Arc::clone(metrics)))
 }
 
 /// Runs only the fake AWS until a signal.

@@ -6,6 +6,8 @@ mod row;
 mod table;
 mod transport;
 
+use std::collections::BTreeSet;
+
 use tonic::{
     Code, Status,
     metadata::{AsciiMetadataValue, MetadataMap},
@@ -48,6 +50,12 @@ impl Verdict {
     pub fn is_operators(&self) -> bool {
         matches!(self.code, Code::Internal | Code::Unknown) || self.reason == "AWS_ACCESS_DENIED"
     }
+}
+
+/// Every reason that an error can have, each once.
+pub fn reasons() -> BTreeSet<&'static str> {
+    let of_row = |row: &Row| [row.read.1, row.same_effect.1, row.once.1];
+    table::TABLE.iter().chain([&table::LAST]).flat_map(of_row).collect()
 }
 
 /// The name of a gRPC code as the specification writes it, such as `NOT_FOUND`.

@@ -1,9 +1,10 @@
-//! Logs and metrics. Nothing here is given a message, a detail's value or an SDK type.
+//! Logs and metrics as such. Nothing here is given a message, a detail's value or an SDK type; what is told of a call is
+//! in [`crate::report`].
 
 mod log;
 mod metrics;
 
 pub use self::{
-    log::{CallLine, LogFormat, check_filter, init, log_cancelled, log_fault, log_success},
-    metrics::Metrics,
+    log::{LogFormat, check_filter, init},
+    metrics::{AttemptOutcome, Exposition, InFlight, Metrics, QUOTA_CATEGORIES, Reload, Reloaded},
 };

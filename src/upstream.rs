@@ -5,6 +5,7 @@ mod classify;
 mod clients;
 mod endpoint;
 mod failure;
+mod measure;
 mod response;
 
 pub(crate) use self::classify::incomplete;

@@ -29,6 +29,7 @@ use super::jwks::{
     present,
     source::Keys,
 };
+use crate::telemetry::{Metrics, Reloaded};
 
 /// The longest token, in bytes. All headers of a call together may have 16 KiB.
 const TOKEN_BYTES_MAX: usize = 8 * 1024;
@@ -121,11 +122,11 @@ impl JwtVerifier {
     }
 
     /// Keeps the key sets fresh until `stop`.
-    pub async fn keep_fresh(self: Arc<Self>, stop: CancellationToken) {
+    pub async fn keep_fresh(self: Arc<Self>, stop: CancellationToken, metrics: Arc<Metrics>) {
         let mut tasks = JoinSet::new();
         for issuer in self.issuers.values() {
-            let keys = Arc::clone(&issuer.keys);
-            tasks.spawn(async move { keys.keep_fresh().await });
+            let (keys, reload) = (Arc::clone(&issuer.keys), metrics.source(Reloaded::KeySets));
+            tasks.spawn(async move { keys.keep_fresh(reload).await });
         }
         // They end with the set.
         stop.cancelled().await;

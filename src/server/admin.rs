@@ -3,11 +3,14 @@
 use std::{io, sync::Arc};
 
 use axum::{Router, extract::State, http::StatusCode, response::IntoResponse, routing::get};
-use http::header::CONTENT_TYPE;
+use http::{
+    HeaderMap,
+    header::{ACCEPT, CONTENT_TYPE},
+};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::telemetry::Metrics;
+use crate::telemetry::{Exposition, Metrics};
 
 /// What the endpoint answers from.
 #[derive(Clone, Debug)]
@@ -39,10 +42,12 @@ async fn ready(State(admin): State<Admin>) -> impl IntoResponse {
     }
 }
 
-async fn text(State(admin): State<Admin>) -> impl IntoResponse {
-    const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    match admin.metrics.text() {
-        Ok(text) => (StatusCode::OK, [(CONTENT_TYPE, OPEN_METRICS)], text),
-        Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, [(CONTENT_TYPE, OPEN_METRICS)], String::new()),
+async fn text(State(admin): State<Admin>, headers: HeaderMap) -> impl IntoResponse {
+    let accept = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    let exposition = Exposition::asked_for(accept);
+    let kind = [(CONTENT_TYPE, exposition.content_type())];
+    match admin.metrics.text(exposition) {
+        Ok(text) => (StatusCode::OK, kind, text),
+        Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, kind, String::new()),
     }
 }

@@ -9,11 +9,13 @@ use crate::{
     domain::Action,
     fault::Fault,
     pipeline::Arrival,
+    report,
     status::{self, ACCEPT_ENCODING, About, TransportRefusal},
+    telemetry::Metrics,
 };
 
 /// Replaces an answer of tonic's own.
-pub(super) fn complete(response: &mut Response<Body>, action: Option<Action>, arrival: &Arrival) {
+pub(super) fn complete(response: &mut Response<Body>, action: Option<Action>, arrival: &Arrival, metrics: &Metrics) {
     let fault = match (status::refusal_of_tonic(response.headers()), action) {
         (Some(TransportRefusal::UnknownMethod), _) => Fault::UnknownMethod,
         (Some(TransportRefusal::UnknownEncoding), Some(_)) => Fault::UnknownEncoding,
@@ -26,5 +28,5 @@ pub(super) fn complete(response: &mut Response<Body>, action: Option<Action>, ar
     let encodings = response.headers_mut().remove(ACCEPT_ENCODING);
     *response = status::of(&fault, &about).into_http();
     response.headers_mut().extend(encodings.map(|known| (HeaderName::from_static(ACCEPT_ENCODING), known)));
-    tracing::info!(method = action.map(Action::grpc_method), request_id = about.request_id, %fault, "call refused");
+    report::refused(action, &fault, &about, metrics);
 }

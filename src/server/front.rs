@@ -27,8 +27,9 @@ use crate::{
     fault::{Deadline, Fault},
     identity::{Identity, Peer},
     pipeline::{Arrival, REQUEST_ID_HEADER},
+    report::{self, Report},
     status::{self, About},
-    telemetry::{self, CallLine, Metrics},
+    telemetry::Metrics,
 };
 
 /// Beyond the limit on a call, for the pipeline's own answer.
@@ -108,7 +109,7 @@ async fn answer(front: Front, mut request: Request<Body>) -> Response<Body> {
         // Health, reflection, and paths that are nothing: no identity, no limit of ours.
         None => forward(routes, request).await,
     };
-    complete::complete(&mut response, action, &arrival);
+    complete::complete(&mut response, action, &arrival, &shared.metrics);
     if let Some(unfinished) = unfinished {
         unfinished.finish(status::code_name_of(response.headers()));
     }
@@ -140,7 +141,7 @@ impl Drop for Unfinished {
         }
         self.metrics.finish(self.action.grpc_method(), "CANCELLED", self.arrival.at.elapsed());
         let is_going_on = self.action.is_write() && self.arrival.is_begun.load(Ordering::Relaxed);
-        telemetry::log_cancelled(self.action, &self.arrival.request_id, self.arrival.at.elapsed(), is_going_on);
+        report::cancelled(self.action, &self.arrival.request_id, self.arrival.at.elapsed(), is_going_on);
     }
 }
 
@@ -157,7 +158,8 @@ async fn call(
     let served = serve(routes, shared, peer, action, arrival, request).await;
     served.unwrap_or_else(|fault| {
         let about = About { action: Some(action), subject: None, request_id: &arrival.request_id };
-        telemetry::log_fault(&CallLine { action, caller: None, about: &about, elapsed: arrival.at.elapsed() }, &fault);
+        let report = Report { action, caller: None, about: &about, attempts: None, elapsed: arrival.at.elapsed() };
+        report.fault(&fault, &shared.metrics);
         status::of(&fault, &about).into_http()
     })
 }

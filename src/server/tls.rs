@@ -18,6 +18,9 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::sync::CancellationToken;
+use x509_parser::parse_x509_certificate;
+
+use crate::telemetry::{Metrics, Reload, Reloaded};
 
 /// How often the files are looked at: changes take effect within 20 seconds.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -75,15 +78,19 @@ impl Tls {
     }
 
     /// Takes changed files into force until `stop`. Files with a mistake leave the last good ones in force.
-    pub(super) async fn follow_changes(self: Arc<Self>, stop: CancellationToken) {
+    pub(super) async fn follow_changes(self: Arc<Self>, stop: CancellationToken, metrics: Arc<Metrics>) {
         let mut seen = Some(self.loaded.clone());
+        let reload = metrics.source(Reloaded::Certificates);
+        in_force(&self.loaded, &reload, &metrics);
         while stop.run_until_cancelled(tokio::time::sleep(LOOK_EVERY)).await.is_some() {
             let (tls, last) = (Arc::clone(&self), seen.take());
-            seen = tokio::task::spawn_blocking(move || tls.look(last)).await.unwrap_or_default();
+            let (reload, metrics) = (reload.clone(), Arc::clone(&metrics));
+            let look = tokio::task::spawn_blocking(move || tls.look(last, &reload, &metrics));
+            seen = look.await.unwrap_or_default();
         }
     }
 
-    fn look(&self, last: Option<Contents>) -> Option<Contents> {
+    fn look(&self, last: Option<Contents>, reload: &Reload, metrics: &Metrics) -> Option<Contents> {
         let report = |key: &str, why: &dyn Display| {
             tracing::error!(file = key, %why, "TLS files not reloaded; the last good ones stay in force");
         };
@@ -94,21 +101,42 @@ impl Tls {
                 for (key, why) in &mistakes {
                     report(key, why);
                 }
+                reload.failed();
                 return None;
             }
         };
         match now.config() {
             Ok(config) => {
                 self.config.store(Arc::new(config));
+                in_force(&now, reload, metrics);
                 tracing::info!("TLS files reloaded");
             }
-            Err((key, why)) => report(key, &why),
+            Err((key, why)) => {
+                report(key, &why);
+                reload.failed();
+            }
         }
         Some(now)
     }
 }
 
+/// Notes that these files are in force, and until when their chain is good.
+fn in_force(contents: &Contents, reload: &Reload, metrics: &Metrics) {
+    reload.succeeded();
+    if let Some(at_s) = contents.expiry_s() {
+        metrics.certificate_expires(at_s);
+    }
+}
+
 impl Contents {
+    /// When the first certificate of the server's chain expires, in seconds since 1970.
+    fn expiry_s(&self) -> Option<i64> {
+        let chain = certificates(&self.certificate).ok()?;
+        let expiry =
+            |one: &CertificateDer<'_>| Some(parse_x509_certificate(one).ok()?.1.validity().not_after.timestamp());
+        chain.iter().filter_map(expiry).min()
+    }
+
     fn read(files: &TlsFiles) -> Result<Self, Vec<(&'static str, String)>> {
         let mut mistakes = Vec::new();
         let mut read = |key: &'static str, path: &PathBuf| {

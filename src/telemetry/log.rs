@@ -1,6 +1,6 @@
-//! The log: one line for each call, on standard error, capped where libraries would print what they carry.
+//! The log on standard error, capped where libraries would print what they carry.
 
-use std::{io::IsTerminal as _, time::Duration};
+use std::io::IsTerminal as _;
 
 use tracing::{Level, Metadata};
 use tracing_subscriber::{
@@ -8,13 +8,6 @@ use tracing_subscriber::{
     filter::{FilterExt as _, filter_fn},
     layer::SubscriberExt as _,
     util::SubscriberInitExt as _,
-};
-
-use crate::{
-    domain::Action,
-    fault::Fault,
-    identity::Caller,
-    status::{self, About},
 };
 
 /// How log lines look.
@@ -87,78 +80,4 @@ pub fn init(format: LogFormat, wanted: Option<&str>) -> Result<(), String> {
         tracing::error!(place, "panic: a defect of the proxy; the call it happened in fails");
     }));
     Ok(())
-}
-
-/// What a call's line says.
-#[derive(Debug)]
-pub struct CallLine<'a> {
-    /// What was called.
-    pub action: Action,
-    /// Who called, once known.
-    pub caller: Option<&'a Caller>,
-    /// What it was about.
-    pub about: &'a About<'a>,
-    /// From its headers to its answer.
-    pub elapsed: Duration,
-}
-
-impl CallLine<'_> {
-    fn caller(&self) -> &str {
-        self.caller.map_or("", Caller::id)
-    }
-
-    fn resource(&self) -> String {
-        self.about.subject.map(|(subject, _)| subject.resource_info().1).unwrap_or_default()
-    }
-
-    fn elapsed_ms(&self) -> u64 {
-        u64::try_from(self.elapsed.as_millis()).unwrap_or(u64::MAX)
-    }
-}
-
-/// Logs a call that succeeded.
-pub fn log_success(line: &CallLine<'_>) {
-    tracing::info!(
-        method = line.action.grpc_method(),
-        code = "OK",
-        caller = line.caller(),
-        resource = line.resource(),
-        request_id = line.about.request_id,
-        elapsed_ms = line.elapsed_ms(),
-        "call"
-    );
-}
-
-/// Logs a call that failed: as a warning if the operator has to look after it, as information if the caller has.
-pub fn log_fault(line: &CallLine<'_>, fault: &Fault) {
-    let verdict = status::verdict(fault, line.about);
-    let aws_request_id = if let Fault::Upstream(fault) = fault { fault.request_id.as_deref() } else { None };
-    macro_rules! log {
-        ($level:expr) => {
-            tracing::event!(
-                $level,
-                method = line.action.grpc_method(),
-                code = status::code_name(verdict.code),
-                reason = verdict.reason,
-                caller = line.caller(),
-                resource = line.resource(),
-                request_id = line.about.request_id,
-                aws_request_id,
-                elapsed_ms = line.elapsed_ms(),
-                fault = %fault,
-                "call"
-            )
-        };
-    }
-    if verdict.is_operators() { log!(Level::WARN) } else { log!(Level::INFO) }
-}
-
-/// Logs that a caller went away before its answer. A write that has begun goes on and leaves its own line.
-pub fn log_cancelled(action: Action, request_id: &str, elapsed: Duration, is_going_on: bool) {
-    let (method, elapsed_ms) = (action.grpc_method(), u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX));
-    if is_going_on {
-        tracing::info!(method, request_id, elapsed_ms, "the caller went away; its write goes on");
-    } else {
-        tracing::info!(method, code = "CANCELLED", request_id, elapsed_ms, "call");
-    }
 }

@@ -1,6 +1,11 @@
 //! One SDK client for each region and way of retrying, made when it is first needed.
 
-use std::{collections::HashMap, hash::Hash, sync::RwLock, time::Duration};
+use std::{
+    collections::HashMap,
+    hash::Hash,
+    sync::{Arc, RwLock},
+    time::Duration,
+};
 
 use aws_config::{
     AppName, BehaviorVersion, Region as SdkRegion, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig,
@@ -15,8 +20,12 @@ use super::{
     attempts::Watch,
     classify::{self, RetryRule},
     failure::UpstreamFault,
+    measure::Measure,
 };
-use crate::domain::{Action, Region, Repeat};
+use crate::{
+    domain::{Action, Region, Repeat, Service},
+    telemetry::Metrics,
+};
 
 /// AWS has some 40 regions. The region comes from a caller's text, so the cache is bounded all the same; when it
 /// is full it starts anew, which costs the next calls a client each and nothing else.
@@ -37,6 +46,7 @@ pub struct ClientLimits {
 #[derive(Debug)]
 pub struct Upstream {
     sdk: SdkConfig,
+    metrics: Arc<Metrics>,
     cognito: Cache<(Region, bool), cognito::Client>,
     workspacesweb: Cache<Region, workspacesweb::Client>,
 }
@@ -44,16 +54,16 @@ pub struct Upstream {
 impl Upstream {
     /// With the AWS SDK's own chain for credentials, endpoints and the rest: environment, profile, web identity,
     /// container and instance metadata.
-    pub async fn from_environment(limits: ClientLimits) -> Self {
+    pub async fn from_environment(limits: ClientLimits, metrics: Arc<Metrics>) -> Self {
         let loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
             .http_client(http_client())
             .retry_config(retries(limits))
             .timeout_config(timeouts(limits));
-        Self::new(loader.load().await)
+        Self::new(loader.load().await, metrics)
     }
 
     /// With one endpoint for everything and credentials that are worth nothing; no setting of the environment counts.
-    pub fn of_sandbox(endpoint: &str, limits: ClientLimits) -> Self {
+    pub fn of_sandbox(endpoint: &str, limits: ClientLimits, metrics: Arc<Metrics>) -> Self {
         let worthless = Credentials::new("AKIDSANDBOX", "sandbox", None, None, "sandbox");
         let sdk = SdkConfig::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
@@ -62,13 +72,17 @@ impl Upstream {
             .endpoint_url(endpoint)
             .retry_config(retries(limits))
             .timeout_config(timeouts(limits));
-        Self::new(sdk.build())
+        Self::new(sdk.build(), metrics)
     }
 
-    fn new(sdk: SdkConfig) -> Self {
+    fn new(sdk: SdkConfig, metrics: Arc<Metrics>) -> Self {
         let mut sdk = sdk.into_builder();
         sdk.set_app_name(AppName::new("idp-proxy").ok());
-        Self { sdk: sdk.build(), cognito: Cache::default(), workspacesweb: Cache::default() }
+        Self { sdk: sdk.build(), metrics, cognito: Cache::default(), workspacesweb: Cache::default() }
+    }
+
+    fn measure(&self, service: Service) -> Measure {
+        Measure { service, metrics: Arc::clone(&self.metrics) }
     }
 
     /// Cognito's client for a region; `repeat` says whether it may send again what may have been executed.
@@ -78,6 +92,7 @@ impl Upstream {
             let config = cognito::config::Builder::from(&self.sdk)
                 .region(SdkRegion::new(region.as_str().to_owned()))
                 .interceptor(Watch)
+                .interceptor(self.measure(Service::Cognito))
                 .retry_classifier(RetryRule { only_if_not_executed });
             cognito::Client::from_conf(config.build())
         })
@@ -89,6 +104,7 @@ impl Upstream {
             let config = workspacesweb::config::Builder::from(&self.sdk)
                 .region(SdkRegion::new(region.as_str().to_owned()))
                 .interceptor(Watch)
+                .interceptor(self.measure(Service::WorkspacesWeb))
                 .retry_classifier(RetryRule { only_if_not_executed: false });
             workspacesweb::Client::from_conf(config.build())
         })

@@ -25,6 +25,7 @@ mod fake_aws;
 mod grpcurl;
 mod jwt;
 mod layout;
+mod metrics;
 mod model;
 mod mtls;
 mod order;

@@ -15,7 +15,7 @@ pub(crate) use self::{
     certificates::{Authority, Leaf, shake_hands, shown as shown_certificate, tls_channel},
     envoy::{Envoy, replaced},
     guarded::{audit_lines, configured, ended, eventually, lines_about, printed_outcome, within},
-    http::get,
+    http::{get, get_with, metric, metrics},
     process::{ANYONE, FakeAws, Proxy, SANDBOX_PORTAL, SANDBOX_USER_POOL, repository, tool},
     program::{Scratch, finish, idp_proxy, python},
     refusal::{assert_refused, fields, info},

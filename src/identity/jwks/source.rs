@@ -6,7 +6,7 @@ use std::{
     fs::File,
     io::Read as _,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -18,6 +18,7 @@ use tokio::{
 use url::Url;
 
 use super::{BYTES_MAX, KeySet, fetch::Fetcher};
+use crate::telemetry::Reload;
 
 /// Between two looks at a file; a change is promised to take effect within 20 s.
 const REREAD_EVERY: Duration = Duration::from_secs(5);
@@ -37,6 +38,8 @@ pub(in crate::identity) struct Keys {
     issuer: String,
     origin: Origin,
     current: ArcSwap<KeySet>,
+    /// Set once the keys are kept fresh.
+    reload: OnceLock<Reload>,
 }
 
 enum Origin {
@@ -87,13 +90,14 @@ impl Keys {
             return Err(format!("{}: holds no usable key; {why}", path.display()));
         }
         let origin = Origin::File { path: path.to_owned(), seen: Mutex::new(Ok(content)) };
-        Ok(Self { issuer: issuer.to_owned(), origin, current: ArcSwap::from_pointee(set) })
+        let current = ArcSwap::from_pointee(set);
+        Ok(Self { issuer: issuer.to_owned(), origin, current, reload: OnceLock::new() })
     }
 
     /// The keys at a URL; none until they are fetched.
     pub(in crate::identity) fn of_url(issuer: &str, url: Url, fetcher: Arc<Fetcher>) -> Self {
         let origin = Origin::Url { url, fetcher, fetches: Mutex::default() };
-        Self { issuer: issuer.to_owned(), origin, current: ArcSwap::default() }
+        Self { issuer: issuer.to_owned(), origin, current: ArcSwap::default(), reload: OnceLock::new() }
     }
 
     /// The key set as it is now.
@@ -116,8 +120,10 @@ impl Keys {
     }
 
     /// Keeps the set fresh for ever.
-    pub(in crate::identity) async fn keep_fresh(&self) {
+    pub(in crate::identity) async fn keep_fresh(&self, reload: Reload) {
+        let reload = self.reload.get_or_init(|| reload);
         if let Origin::File { .. } = self.origin {
+            reload.succeeded();
             // Not where the file is first read: `check` reads it too.
             warn_of_ignored(&self.issuer, &self.current());
         }
@@ -158,6 +164,9 @@ impl Keys {
                 outcome
             }
         };
+        if let Some(reload) = self.reload.get() {
+            if outcome.is_ok() { reload.succeeded() } else { reload.failed() }
+        }
         if let Err(why) = outcome {
             tracing::warn!(issuer = self.issuer, why, "the issuer's keys could not be read; the last ones stay");
         }

@@ -46,6 +46,13 @@ impl Authority {
         self.sign(&CertificateParams::new([SERVER.to_owned()]).expect("a name"))
     }
 
+    /// For the server, until the first of January of this year.
+    pub(crate) fn server_until(&self, year: i32) -> Leaf {
+        let mut params = CertificateParams::new([SERVER.to_owned()]).expect("a name");
+        params.not_after = date_time_ymd(year, 1, 1);
+        self.sign(&params)
+    }
+
     /// For a client of these names: URIs where they look like one, DNS names else.
     pub(crate) fn client(&self, names: &[&str]) -> Leaf {
         self.sign(&of_names(names))

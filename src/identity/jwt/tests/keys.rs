@@ -11,9 +11,12 @@ use super::{
     ISSUER, OTHER_ISSUER, entry, good,
     support::{Directory, Server, Signer, fetcher, jwks, token},
 };
-use crate::identity::{
-    jwks::{KeySet, Named, fetch::Fetcher},
-    jwt::{JwtIssuer, JwtVerifier, KeySource, check_issuers},
+use crate::{
+    identity::{
+        jwks::{KeySet, Named, fetch::Fetcher},
+        jwt::{JwtIssuer, JwtVerifier, KeySource, check_issuers},
+    },
+    telemetry::Metrics,
 };
 
 /// Looks at the source of the one issuer now, as if its time had come.
@@ -154,7 +157,7 @@ async fn keys_are_fetched_before_the_first_caller_comes_and_no_longer_after_the_
     server.answers("200 OK", "", &jwks(&[signer.jwk()]));
     let verifier = Arc::new(of_url(&server, &server.fetcher()));
     let stop = CancellationToken::new();
-    let kept = tokio::spawn(Arc::clone(&verifier).keep_fresh(stop.clone()));
+    let kept = tokio::spawn(Arc::clone(&verifier).keep_fresh(stop.clone(), Arc::new(Metrics::new([]))));
     let fetched = async {
         while verifier.issuers[ISSUER].keys.current().is_empty() {
             tokio::task::yield_now().await;
