@@ -118,7 +118,7 @@ async fn sdk(fingerprinter: Fingerprinter, policy: &Policy, caller: &Caller) -> 
     };
     let create = idp_proxy::operation::cognito::Create::parse(request, &Rules::default()).expect("valid");
     let began = tokio::time::Instant::now();
-    let context = CallContext { caller, began, deadline: began + Duration::from_mins(10) };
+    let context = CallContext { caller, began, deadline: began + Duration::from_mins(10), derived_token: None };
     create.call(&aws, policy.authorize(caller, &create.subject()).expect("allowed"), &context).await.expect("made");
     let operation = Update::parse(update(), &Rules::default()).expect("valid");
     let read = c::DescribeIdentityProviderRequest {
@@ -234,7 +234,15 @@ fn line<'a>(caller: &'a Caller, operation: &'a Update, fingerprinter: &Fingerpri
 }
 
 fn outcome() -> Outcome {
-    Outcome { code: "OK", reason: None, aws_request_id: Some("aws-request".to_owned()), attempts: 1, duration_ms: 12 }
+    Outcome {
+        code: "OK",
+        reason: None,
+        aws_request_id: Some("aws-request".to_owned()),
+        attempts: 1,
+        is_confirmed: false,
+        is_joined: false,
+        duration_ms: 12,
+    }
 }
 
 /// `idp-proxy fake-aws` in a process of its own.

@@ -17,6 +17,7 @@ mod text;
 mod url;
 mod violation;
 
+pub(crate) use self::secret::hex;
 pub use self::{
     action::{Action, Effect, Repeat, Service},
     arn::{IdentityProviderArn, PortalArn},
@@ -25,7 +26,7 @@ pub use self::{
     keys::{DETAIL_KEYS, DetailKey, Format, Presence},
     pool::{Region, UserPoolId},
     provider::{ProviderName, ProviderType, WebProviderName},
-    request::{ClientToken, PageSize, PageToken, RequestId, UpdateMask},
+    request::{ClientToken, Intent, PageSize, PageToken, RequestId, UpdateMask},
     secret::{Fingerprinter, Secret},
     subject::{Resource, Subject},
     violation::{Violation, Violations},

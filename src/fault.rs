@@ -35,6 +35,8 @@ pub enum Fault {
     UnknownEncoding,
     /// Policy does not allow it.
     Denied(Denial),
+    /// The `request_id` is known from a request with other content.
+    RequestIdReused,
     /// More calls are in flight than the server takes.
     Overloaded,
     /// The server is going down.
@@ -71,6 +73,7 @@ impl fmt::Display for Fault {
             Self::UnknownMethod => f.write_str("no such method"),
             Self::UnknownEncoding => f.write_str("the request's encoding is not known"),
             Self::Denied(denial) => write!(f, "policy denied: {denial}"),
+            Self::RequestIdReused => f.write_str("the request_id was used for other content"),
             Self::Overloaded => f.write_str("too many calls in flight"),
             Self::Draining => f.write_str("the server is going down"),
             Self::OutOfTime { deadline: Deadline::Callers, .. } => f.write_str("the caller's deadline passed"),

@@ -16,6 +16,7 @@ pub mod pipeline;
 pub mod policy;
 pub mod proto;
 pub mod report;
+pub mod same_effect;
 pub mod server;
 pub mod service;
 pub mod start;

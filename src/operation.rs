@@ -12,10 +12,10 @@ use prost_types::Timestamp;
 use tokio::time::Instant;
 
 use crate::{
-    domain::{Action, Details, Effect, Fingerprinter, Repeat, Subject, UnknownKeys, Violations},
+    domain::{Action, ClientToken, Details, Effect, Fingerprinter, Repeat, Subject, UnknownKeys, Violations},
     identity::Caller,
     policy::Permit,
-    upstream::{Upstream, UpstreamFault},
+    upstream::{Attempts, Upstream, UpstreamFault},
 };
 
 /// What the configuration says about reading requests.
@@ -43,14 +43,16 @@ pub struct CallContext<'a> {
     pub began: Instant,
     /// By when it must be answered; the pipeline ends it then.
     pub deadline: Instant,
+    /// The token that makes AWS take every repetition of the call for the same one, where one can be derived.
+    pub derived_token: Option<ClientToken>,
 }
 
 /// One RPC, read and found valid. An implementation holds what the RPC needs, says what it is about, and calls AWS.
 pub trait Operation: Sized + Send + Sync + 'static {
     /// The decoded message.
-    type Request: Send + 'static;
-    /// The message to answer with.
-    type Reply: Send + 'static;
+    type Request: prost::Message + 'static;
+    /// The message to answer with; equal calls in flight share it.
+    type Reply: Clone + Send + Sync + 'static;
 
     /// What policy, metrics and errors call it.
     const ACTION: Action;
@@ -86,15 +88,21 @@ fn timestamp(time: &DateTime) -> Option<Timestamp> {
     Some(Timestamp { seconds: time.secs() + i64::from(millis / 1000), nanos: millis % 1000 * NANOS_PER_MILLI })
 }
 
-/// What the proxy does not do yet is refused rather than ignored: a caller would rely on it.
-fn not_yet(found: &mut Violations, request_id: &str, validate_only: bool) {
-    if !request_id.is_empty() {
-        found.add("request_id", "is not supported yet: this version gives no guarantee for it");
-    }
-    if validate_only {
-        found.add("validate_only", "is not supported yet: this version would make the change");
+/// A provider that is gone after an attempt of this call whose outcome is not known was removed by that attempt.
+fn gone_is_deleted<T>(outcome: Result<T, UpstreamFault>) -> Result<(), UpstreamFault> {
+    let attempts = Attempts::current();
+    match outcome {
+        // Only AWS's own word for it: a bare 404 may be some gateway's.
+        Err(fault) if fault.is_code(RESOURCE_NOT_FOUND) && attempts.has_doubt() => {
+            attempts.confirm();
+            Ok(())
+        }
+        outcome => outcome.map(drop),
     }
 }
+
+/// AWS's code for a pool, portal or provider that does not exist, in both APIs.
+const RESOURCE_NOT_FOUND: &str = "ResourceNotFoundException";
 
 /// The details as the SDK takes them: the one place where they are exposed.
 fn sdk_details(details: &Details) -> HashMap<String, String> {

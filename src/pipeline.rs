@@ -1,4 +1,5 @@
-//! The order of a call: identity → parse → policy → audit → AWS → status. It is written here and nowhere else.
+//! The order of a call: identity → parse → policy → same effect → audit → AWS → status. It is written here and nowhere
+//! else.
 
 use std::{
     sync::{
@@ -20,12 +21,13 @@ use tracing::Instrument as _;
 use crate::{
     audit::{self, Audit},
     deadline::TimeLimit,
-    domain::{Subject, Violations},
+    domain::{Intent, Repeat, Subject, Violations},
     fault::Fault,
     identity::Caller,
     operation::{Aws, CallContext, Operation, Rules},
-    policy::Policy,
+    policy::{Permit, Policy},
     report::Report,
+    same_effect::{Content, Flights, Likeness, Name, RequestIds, Share},
     status::{self, About},
     telemetry::Metrics,
     upstream::Attempts,
@@ -36,6 +38,8 @@ use crate::{
 pub struct Arrival {
     /// The id under which log and errors know the call: the caller's `x-request-id`, or one of our own.
     pub request_id: Arc<str>,
+    /// Whether the caller, or its mesh, chose that id.
+    pub is_id_given: bool,
     /// When its headers were read.
     pub at: Instant,
     /// Whether its message has been read, so that the pipeline is at work.
@@ -53,6 +57,10 @@ pub struct Stages {
     pub rules: Rules,
     /// Who may do what.
     pub policy: Arc<Policy>,
+    /// The equal calls in flight.
+    pub flights: Flights,
+    /// Which content came under which `request_id`.
+    pub request_ids: RequestIds,
     /// The record of every call that reached policy.
     pub audit: Audit,
     /// The way to AWS.
@@ -79,6 +87,14 @@ struct Progress<O> {
     /// Policy's decision, and the policies that made it.
     decision: Option<(bool, Arc<[String]>)>,
     attempts: Arc<Attempts>,
+    share: Share,
+}
+
+/// What a call to AWS brought back: for the call that made it, and for equal ones that waited for it.
+#[derive(Clone)]
+struct Brought<T> {
+    outcome: Result<T, Fault>,
+    attempts: Arc<Attempts>,
 }
 
 impl Pipeline {
@@ -103,18 +119,19 @@ impl Pipeline {
         let outcome = if O::ACTION.is_write() { task.await } else { AbortOnDropHandle::new(task).await };
         // A task that did not end by itself panicked, and the panic hook has logged where.
         let about = About { action: Some(O::ACTION), subject: None, request_id: &arrival.request_id };
-        outcome.unwrap_or_else(|_| Err(status::of(&Fault::Internal, &about))).map(Response::new)
+        outcome.unwrap_or_else(|_| Err(status::of(&Fault::Internal, &about)))
     }
 }
 
 impl Stages {
     /// Runs the stages, records how it went, and puts it into the caller's words.
-    async fn answer<O: Operation>(&self, call: Call<O>) -> Result<O::Reply, Status> {
+    async fn answer<O: Operation>(&self, call: Call<O>) -> Result<Response<O::Reply>, Status> {
         let Call { arrival, metadata, caller, message } = call;
-        let mut progress = Progress::<O> { operation: None, decision: None, attempts: Arc::default() };
+        let mut progress =
+            Progress::<O> { operation: None, decision: None, attempts: Arc::default(), share: Share::Made };
         let outcome = self.run(caller.as_ref(), &metadata, &arrival, message, &mut progress).await;
 
-        let Progress { operation, decision, attempts } = &progress;
+        let Progress { operation, decision, attempts, share } = &progress;
         let subject = operation.as_ref().map(|operation| (operation.subject(), operation.repeat()));
         let subject = subject.as_ref().map(|(subject, repeat)| (subject, *repeat));
         let about = About { action: Some(O::ACTION), subject, request_id: &arrival.request_id };
@@ -127,16 +144,26 @@ impl Stages {
                 reason: verdict.map(|verdict| verdict.reason),
                 aws_request_id: attempts.aws_request_id(),
                 attempts: attempts.started(),
+                is_confirmed: attempts.is_confirmed(),
+                is_joined: *share == Share::Joined,
                 duration_ms: u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
             });
             self.audit.complete(&line).await;
+        }
+        let is_confirmed = attempts.is_confirmed() && outcome.is_ok();
+        if is_confirmed && *share == Share::Made {
+            self.metrics.confirmed();
         }
         let attempts = Some(&**attempts);
         let report = Report { action: O::ACTION, caller: caller.as_ref(), about: &about, attempts, elapsed };
         match outcome {
             Ok(reply) => {
                 report.success();
-                Ok(reply)
+                let mut response = Response::new(reply);
+                if is_confirmed {
+                    response.metadata_mut().insert(OUTCOME_HEADER, AsciiMetadataValue::from_static("confirmed"));
+                }
+                Ok(response)
             }
             Err(fault) => {
                 report.fault(&fault, &self.metrics);
@@ -154,12 +181,13 @@ impl Stages {
         message: O::Request,
         progress: &mut Progress<O>,
     ) -> Result<O::Reply, Fault> {
-        let Progress { operation: known, decision, attempts } = progress;
+        let Progress { operation: known, decision, attempts, share } = progress;
         // 1 identity: the server asked before the message was read; without its answer nothing goes on.
         let caller = caller.ok_or(Fault::Internal)?;
         // 2 what is asked for, and by when
         let limit = TimeLimit::of(metadata.as_ref(), arrival.at, self.limit);
         let limit = limit.map_err(|why| Fault::Invalid(Violations::one("grpc-timeout", why)))?;
+        let says = Content::of(&message);
         let operation = known.insert(O::parse(message, &self.rules).map_err(Fault::Invalid)?);
         // 3 policy
         let subject = operation.subject();
@@ -169,22 +197,55 @@ impl Stages {
             judged.as_ref().map_or_else(|denial| denial.policies().into(), |permit| permit.policies().clone());
         let (_, policies) = decision.insert((judged.is_ok(), policies));
         let permit = judged.map_err(Fault::Denied)?;
-        let out_of_time = || Fault::OutOfTime {
-            deadline: limit.whose,
-            may_have_been_applied: O::ACTION.is_write() && attempts.has_sent(),
-        };
-        // 4 the record, before anything changes: without it nothing does
-        if O::ACTION.is_write() {
+        // 4 the same effect: other content under a known id is refused, an equal call in flight is waited for
+        let request_id = subject.intent.and_then(Intent::request_id).map(Name::RequestId);
+        let transport = arrival.is_id_given.then_some(Name::Transport(&arrival.request_id));
+        let likeness = Likeness { caller, action: O::ACTION, name: request_id.or(transport), content: says };
+        if subject.is_write() && self.request_ids.is_reused(&likeness) {
+            return Err(Fault::RequestIdReused);
+        }
+        let may_try_again = operation.repeat() != Repeat::Once || request_id.is_some();
+        let is_good =
+            |brought: &Brought<O::Reply>| !may_try_again || !matches!(brought.outcome, Err(Fault::OutOfTime { .. }));
+        let key = self.flights.key(&likeness).filter(|_| !subject.validate_only());
+        let fly = async {
             let line = self.line(caller, &subject, true, policies, arrival);
-            let recorded = timeout_at(limit.at, self.audit.record(&line)).await.map_err(|_| out_of_time())?;
+            let derived_token = if subject.is_write() { likeness.client_token() } else { None };
+            let context = CallContext { caller, began: arrival.at, deadline: limit.at, derived_token };
+            let outcome = self.fly(operation, permit, &context, limit, &line, attempts).await;
+            Brought { outcome, attempts: Arc::clone(attempts) }
+        };
+        let Some((brought, shared)) = self.flights.share(key, limit.at, is_good, fly).await else {
+            return Err(Fault::OutOfTime { deadline: limit.whose, may_have_been_applied: subject.is_write() });
+        };
+        (*attempts, *share) = (brought.attempts, shared);
+        brought.outcome
+    }
+
+    /// The part of a call that equal calls share.
+    async fn fly<O: Operation>(
+        &self,
+        operation: &O,
+        permit: Permit,
+        context: &CallContext<'_>,
+        limit: TimeLimit,
+        line: &audit::Line<'_>,
+        attempts: &Arc<Attempts>,
+    ) -> Result<O::Reply, Fault> {
+        let is_write = operation.subject().is_write();
+        let out_of_time =
+            || Fault::OutOfTime { deadline: limit.whose, may_have_been_applied: is_write && attempts.has_sent() };
+        // 5 the record, before anything changes: without it nothing does
+        if is_write {
+            let recorded = timeout_at(limit.at, self.audit.record(line)).await.map_err(|_| out_of_time())?;
             recorded.map_err(|_| Fault::Unrecorded)?;
         }
-        // 5 AWS; `timeout_at` would let the call begin before it looks at the clock
+        // 6 AWS; `timeout_at` would let the call begin before it looks at the clock
         if limit.at <= Instant::now() {
             return Err(out_of_time());
         }
-        let context = CallContext { caller, began: arrival.at, deadline: limit.at };
-        let call = timeout_at(limit.at, operation.call(&self.aws, permit, &context));
+        let _noted = is_write.then(|| self.flights.begin_write());
+        let call = timeout_at(limit.at, operation.call(&self.aws, permit, context));
         let in_time = attempts.watch(call).await.map_err(|_| out_of_time())?;
         in_time.map_err(|fault| Fault::Upstream(Box::new(fault)))
     }
@@ -203,17 +264,21 @@ impl Stages {
 
 /// What the server left; made up only if a service were ever added without it.
 fn arrival(extensions: &Extensions) -> Arrival {
-    let made_up = || Arrival::now(uuid::Uuid::new_v4().to_string().into());
+    let made_up = || Arrival::now(None);
     extensions.get::<Arrival>().cloned().unwrap_or_else(made_up)
 }
+
+/// The response metadata that says that a write succeeded as a later read showed: `confirmed`.
+pub const OUTCOME_HEADER: &str = "idp-proxy-outcome";
 
 /// The header in which a call's id travels both ways.
 pub const REQUEST_ID_HEADER: &str = "x-request-id";
 
 impl Arrival {
-    /// A call whose headers have just been read.
-    pub fn now(request_id: Arc<str>) -> Self {
-        Self { request_id, at: Instant::now(), is_begun: Arc::default() }
+    /// A call whose headers have just been read, under the id that it came with or a new one.
+    pub fn now(given: Option<&str>) -> Self {
+        let request_id = given.map_or_else(|| uuid::Uuid::new_v4().to_string().into(), Into::into);
+        Self { request_id, is_id_given: given.is_some(), at: Instant::now(), is_begun: Arc::default() }
     }
 
     /// The id as a header's value.

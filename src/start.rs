@@ -15,6 +15,7 @@ use crate::{
     operation::Aws,
     pipeline::{Pipeline, Stages},
     policy::Policy,
+    same_effect::{Flights, RequestIds},
     server::{Listen, Server, Tls},
     status,
     telemetry::Metrics,
@@ -115,6 +116,8 @@ pub async fn serve(config: Config, parts: Parts) -> Result<bool, AnyError> {
     let pipeline = Pipeline::new(Stages {
         rules: config.rules,
         policy,
+        flights: Flights::default(),
+        request_ids: RequestIds::default(),
         audit: audit.clone(),
         aws: Aws { upstream, fingerprinter },
         metrics: Arc::clone(&metrics),

@@ -110,7 +110,8 @@ fn judge(row: &Row, fault: &Fault, about: &About<'_>) -> Verdict {
 
 /// Whether a write may have been applied, where that is known.
 fn may_have_been_applied(fault: &Fault, code: Code, about: &About<'_>) -> Option<bool> {
-    about.action.filter(|action| action.is_write())?;
+    let is_write = about.subject.map(|(subject, _)| subject.is_write());
+    about.action.filter(|action| is_write.unwrap_or(action.is_write()))?;
     Some(match fault {
         // An error that the proxy does not know says nothing either way.
         Fault::Upstream(fault) => fault.executed == Executed::Maybe || code == Code::Unknown,

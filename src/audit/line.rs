@@ -9,7 +9,7 @@ use aws_smithy_types::{DateTime, date_time::Format};
 use serde::Serialize;
 
 use crate::{
-    domain::{DetailKey, Details, Fingerprinter, Subject},
+    domain::{DetailKey, Details, Fingerprinter, Intent, RequestId, Subject},
     identity::Caller,
 };
 
@@ -36,6 +36,12 @@ pub struct Outcome {
     pub aws_request_id: Option<String>,
     /// Attempts at AWS.
     pub attempts: u32,
+    /// Whether a read showed that the call succeeded, after its own answer was lost.
+    #[serde(rename = "confirmed", skip_serializing_if = "is_not")]
+    pub is_confirmed: bool,
+    /// Whether this is the answer of an equal call that was in flight; then attempts and AWS's id are that call's.
+    #[serde(rename = "joined", skip_serializing_if = "is_not")]
+    pub is_joined: bool,
     /// From the call's headers to its answer, in milliseconds.
     pub duration_ms: u64,
 }
@@ -54,6 +60,11 @@ pub struct Line<'a> {
     policies: &'a [String],
     /// The id of the call, as in its log line and in the `RequestInfo` of its error.
     pub request_id: &'a str,
+    /// The message's own `request_id`, under which a caller repeats a call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    intent_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "is_not")]
+    validate_only: bool,
     detail_keys: Vec<&'a str>,
     fingerprints: BTreeMap<&'a str, String>,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
@@ -87,6 +98,8 @@ impl<'a> Line<'a> {
             decision: if is_allowed { "allow" } else { "deny" },
             policies,
             request_id,
+            intent_id: subject.intent.and_then(Intent::request_id).map(RequestId::as_str),
+            validate_only: subject.validate_only(),
             detail_keys: details().map(|(key, _)| key).collect(),
             fingerprints: secrets.map(fingerprint).collect(),
             outcome: None,
@@ -105,6 +118,11 @@ impl<'a> Line<'a> {
         text.push(b'\n');
         Some(text)
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
+fn is_not(flag: &bool) -> bool {
+    !flag
 }
 
 /// RFC 3339, UTC, with milliseconds.

@@ -77,6 +77,11 @@ impl ClientToken {
         Ok(Some(Self(token)))
     }
 
+    /// A token that the proxy derives: hexadecimal digits of a hash, far below AWS's 512 characters.
+    pub fn derived(digits: String) -> Self {
+        Self(digits)
+    }
+
     /// The token.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -105,6 +110,33 @@ impl RequestId {
     /// The id.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// What the caller of a write says about the call itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Intent {
+    request_id: Option<RequestId>,
+    validate_only: bool,
+}
+
+impl Intent {
+    /// Reads the proxy's own two fields of a write; an empty id means absent.
+    ///
+    /// # Errors
+    /// What is wrong with the id.
+    pub fn parse(request_id: String, validate_only: bool) -> Result<Self, String> {
+        Ok(Self { request_id: RequestId::parse(request_id)?, validate_only })
+    }
+
+    /// The caller's name for what it wants done once.
+    pub fn request_id(&self) -> Option<&RequestId> {
+        self.request_id.as_ref()
+    }
+
+    /// Whether the caller only asks what the call would do (AIP-163).
+    pub fn validate_only(&self) -> bool {
+        self.validate_only
     }
 }
 

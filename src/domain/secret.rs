@@ -71,12 +71,16 @@ impl Fingerprinter {
         }
         context.update(secret.as_bytes());
         let tag = context.sign();
-        let bytes = tag.as_ref().iter().take(FINGERPRINT_BYTES);
-        bytes.fold(String::with_capacity(2 * FINGERPRINT_BYTES), |mut hex, byte| {
-            for digit in [byte >> 4, byte & 0xf] {
-                hex.extend(char::from_digit(digit.into(), 16));
-            }
-            hex
-        })
+        hex(tag.as_ref().iter().take(FINGERPRINT_BYTES))
     }
+}
+
+/// Bytes as lower-case hexadecimal digits.
+pub(crate) fn hex<'a>(bytes: impl Iterator<Item = &'a u8>) -> String {
+    bytes.fold(String::new(), |mut hex, byte| {
+        for digit in [byte >> 4, byte & 0xf] {
+            hex.extend(char::from_digit(digit.into(), 16));
+        }
+        hex
+    })
 }

@@ -7,6 +7,7 @@ use super::{
     details::Details,
     pool::{Region, UserPoolId},
     provider::ProviderType,
+    request::Intent,
 };
 
 /// What is protected: everything inside it is judged by it.
@@ -49,8 +50,8 @@ pub struct Subject<'a> {
     pub identifiers: Option<&'a IdpIdentifiers>,
     /// The identifier that the call looks up.
     pub looked_up_identifier: Option<&'a str>,
-    /// Whether the call only asks what would happen.
-    pub validate_only: bool,
+    /// What the caller of a write says about the call itself.
+    pub intent: Option<&'a Intent>,
     /// What else the caller sent that AWS might echo: tokens, tags, names that AWS marks as sensitive.
     pub echoes: Vec<&'a str>,
 }
@@ -68,9 +69,19 @@ impl<'a> Subject<'a> {
             mapping: None,
             identifiers: None,
             looked_up_identifier: None,
-            validate_only: false,
+            intent: None,
             echoes: Vec::new(),
         }
+    }
+
+    /// Whether the call only asks what would happen.
+    pub fn validate_only(&self) -> bool {
+        self.intent.is_some_and(Intent::validate_only)
+    }
+
+    /// Whether the call may change anything at AWS.
+    pub fn is_write(&self) -> bool {
+        self.action.is_write() && !self.validate_only()
     }
 
     /// Google's form of a type of resource and of its name, for `ResourceInfo`.

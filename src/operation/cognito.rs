@@ -4,6 +4,7 @@ mod answer;
 mod create;
 mod delete;
 mod describe;
+mod existing;
 mod get_by_identifier;
 mod list;
 mod update;

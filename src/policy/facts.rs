@@ -82,7 +82,7 @@ impl<'a> Facts<'a> {
                     &mut subject.mapping.into_iter().flat_map(|map| map.as_map().keys().map(String::as_str)),
                 ),
                 idp_identifiers: texts(&mut identifiers.iter().map(String::as_str).chain(subject.looked_up_identifier)),
-                validate_only: subject.validate_only,
+                validate_only: subject.validate_only(),
             },
         }
     }

@@ -212,12 +212,10 @@ async fn forward(routes: Routes, request: Request<Body>) -> Response<Body> {
     }
 }
 
-/// The caller's id if it can be repeated in a header and a log, else one of our own.
-fn request_id(headers: &HeaderMap) -> Arc<str> {
+/// The caller's id if it can be repeated in a header and a log.
+fn request_id(headers: &HeaderMap) -> Option<&str> {
     /// Enough for any tracing system's ids.
     const BYTES_MAX: usize = 128;
-    let given = headers.get(REQUEST_ID_HEADER).and_then(|id| id.to_str().ok());
-    let given =
-        given.filter(|id| (1..=BYTES_MAX).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic()));
-    given.map_or_else(|| uuid::Uuid::new_v4().to_string().into(), Into::into)
+    let given = headers.get(REQUEST_ID_HEADER)?.to_str().ok()?;
+    ((1..=BYTES_MAX).contains(&given.len()) && given.bytes().all(|byte| byte.is_ascii_graphic())).then_some(given)
 }

@@ -36,6 +36,7 @@ pub(super) enum Own {
     UnknownMethod,
     UnknownEncoding,
     Denied,
+    RequestIdReused,
     Overloaded,
     Draining,
     CallersDeadline,
@@ -51,6 +52,8 @@ pub(super) enum When {
     Always,
     /// AWS's text holds this. Texts change: such a row may refine a code, never what may be repeated.
     Text(&'static str),
+    /// Like `Text`, for a call whose client token follows from the caller's `request_id`.
+    TextAboutDerivedToken(&'static str),
     /// AWS's `reason` is this.
     Reason(&'static str),
     /// AWS's `reason` is this, and it names no field.
@@ -198,10 +201,12 @@ impl Row {
         let none = AwsError::default();
         let error = if let Cause::Aws(error) = &fault.cause { error } else { &none };
         let effect = fault.action.effect();
+        let says = |part: &str| error.message.to_ascii_lowercase().contains(&part.to_ascii_lowercase());
         self.service.is_none_or(|service| service == fault.action.service())
             && match self.when {
                 When::Always => true,
-                When::Text(part) => error.message.to_ascii_lowercase().contains(&part.to_ascii_lowercase()),
+                When::Text(part) => says(part),
+                When::TextAboutDerivedToken(part) => fault.has_derived_token && says(part),
                 When::Reason(reason) => error.reason.as_deref() == Some(reason),
                 When::ReasonWithoutFields(reason) => error.reason.as_deref() == Some(reason) && error.fields.is_empty(),
                 When::Effect(wanted) => effect == wanted,
@@ -225,6 +230,7 @@ impl Own {
             Fault::UnknownMethod => Self::UnknownMethod,
             Fault::UnknownEncoding => Self::UnknownEncoding,
             Fault::Denied(_) => Self::Denied,
+            Fault::RequestIdReused => Self::RequestIdReused,
             Fault::Overloaded => Self::Overloaded,
             Fault::Draining => Self::Draining,
             Fault::OutOfTime { deadline: Deadline::Callers, .. } => Self::CallersDeadline,

@@ -56,6 +56,14 @@ const fn token_reused(words: &'static str) -> Row {
     .with(Extra::Conflict)
 }
 
+/// The same where the token follows from the caller's `request_id`: then that one was used for another request.
+const fn request_id_reused(words: &'static str) -> Row {
+    aws("ConflictException", InvalidArgument, "REQUEST_ID_REUSED", REQUEST_ID_REUSED)
+        .of(WorkspacesWeb)
+        .when(When::TextAboutDerivedToken(words))
+        .with(Extra::Field("request_id"))
+}
+
 const fn sdk(failure: SdkFailure, code: Code, reason: &'static str, text: &'static str) -> Row {
     row(Trigger::Sdk(failure), code, reason, text)
 }
@@ -76,6 +84,7 @@ const TIMEOUT: &str = "AWS took too long";
 const PROXY: &str = "the proxy could not make the request";
 /// For an answer without a code, whichever row its status leads to.
 pub(super) const BAD_ANSWER: &str = "AWS's answer could not be understood";
+const REQUEST_ID_REUSED: &str = "the request_id was used for a request with other content";
 const UNRECOGNIZED: &str = "AWS answered with an error that the proxy does not know";
 
 /// Every row, the more special ones first.
@@ -144,6 +153,9 @@ pub(super) static TABLE: &[Row] = &[
     .with(Extra::Resource)
     .retry(Retry::CallerAfter),
     // More than the one word: names of the caller's choice are in the text too.
+    request_id_reused("client token"),
+    request_id_reused("clientToken"),
+    request_id_reused("idempoten"),
     token_reused("client token"),
     token_reused("clientToken"),
     token_reused("idempoten"),
@@ -319,6 +331,7 @@ pub(super) static TABLE: &[Row] = &[
         "the server does not know the compression of the request",
     ),
     own(Own::Denied, PermissionDenied, "POLICY_DENIED", "policy does not allow this call"),
+    own(Own::RequestIdReused, InvalidArgument, "REQUEST_ID_REUSED", REQUEST_ID_REUSED).with(Extra::Field("request_id")),
     own(Own::Overloaded, Unavailable, "PROXY_OVERLOADED", "more calls are in flight than this server takes")
         .retry(Retry::Free),
     own(Own::Draining, Unavailable, "PROXY_DRAINING", "the server is going down").retry(Retry::Free),

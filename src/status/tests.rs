@@ -37,6 +37,7 @@ fn condition(row: &Row) -> String {
     match row.when {
         When::Always => String::new(),
         When::Text(text) => format!("text has `{text}`"),
+        When::TextAboutDerivedToken(text) => format!("text has `{text}`; token derived"),
         When::Reason(reason) => format!("reason {reason}"),
         When::ReasonWithoutFields(reason) => format!("reason {reason}, no fields"),
         When::CreatesExisting => "create; AWS names a provider".to_owned(),
@@ -126,6 +127,7 @@ fn failed(action: Action, cause: Cause, http_status: Option<u16>) -> Fault {
         executed,
         http_status,
         request_id,
+        has_derived_token: false,
         attempts: 1,
         log,
     }))
@@ -149,7 +151,7 @@ fn actions(row: &Row) -> impl Iterator<Item = Action> {
 fn example(row: &Row, action: Action) -> Fault {
     let mut error = AwsError { message: "no words of any row".to_owned(), ..AwsError::default() };
     match row.when {
-        When::Text(text) => text.clone_into(&mut error.message),
+        When::Text(text) | When::TextAboutDerivedToken(text) => text.clone_into(&mut error.message),
         When::Reason(reason) => {
             error.reason = Some(reason.to_owned());
             error.fields = vec![FieldError { name: "portalArn".to_owned(), message: String::new() }];
@@ -164,7 +166,12 @@ fn example(row: &Row, action: Action) -> Fault {
     };
     match row.trigger {
         Trigger::Code(code) => {
-            failed(action, Cause::Aws(AwsError { code: Some(code.to_owned()), ..error }.into()), Some(400))
+            let error = AwsError { code: Some(code.to_owned()), ..error };
+            let mut fault = failed(action, Cause::Aws(error.into()), Some(400));
+            if let (Fault::Upstream(fault), When::TextAboutDerivedToken(_)) = (&mut fault, row.when) {
+                fault.has_derived_token = true;
+            }
+            fault
         }
         Trigger::Http(status) => unnamed(status),
         Trigger::Http5xx => unnamed(599),
@@ -183,6 +190,7 @@ fn own_fault(own: Own) -> Fault {
         Own::TooLarge => Fault::TooLarge,
         Own::UnknownMethod => Fault::UnknownMethod,
         Own::UnknownEncoding => Fault::UnknownEncoding,
+        Own::RequestIdReused => Fault::RequestIdReused,
         Own::Denied => Fault::Denied(crate::policy::Denial::NotPermitted),
         Own::Overloaded => Fault::Overloaded,
         Own::Draining => Fault::Draining,

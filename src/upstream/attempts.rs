@@ -1,4 +1,4 @@
-//! Counts what is really sent to AWS for one call, without a configuration override for each call.
+//! What is really sent to AWS for one call and how it went, without a configuration override for each call.
 
 use std::sync::{
     Arc, Mutex, PoisonError,
@@ -10,15 +10,18 @@ use aws_smithy_runtime_api::{
     client::{
         interceptors::{
             Intercept,
-            context::{BeforeDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextRef},
+            context::{
+                BeforeDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextRef,
+                FinalizerInterceptorContextRef,
+            },
             dyn_dispatch_hint,
         },
         runtime_components::RuntimeComponents,
     },
 };
-use aws_smithy_types::config_bag::ConfigBag;
+use aws_smithy_types::{DateTime, config_bag::ConfigBag, date_time::Format};
 
-use super::endpoint;
+use super::{classify, endpoint, failure::Executed};
 
 tokio::task_local! {
     /// The call that the current task makes. The SDK runs its orchestration in the task that awaits it.
@@ -30,7 +33,17 @@ tokio::task_local! {
 pub struct Attempts {
     started: AtomicU32,
     has_sent: AtomicBool,
-    aws_request_id: Mutex<Option<String>>,
+    has_doubt: AtomicBool,
+    is_confirmed: AtomicBool,
+    answered: Mutex<Answered>,
+}
+
+/// What the last answer said of itself.
+#[derive(Clone, Debug, Default)]
+struct Answered {
+    aws_request_id: Option<String>,
+    /// Its `Date`: AWS's own clock, in whole seconds.
+    aws_time: Option<DateTime>,
 }
 
 impl Attempts {
@@ -49,13 +62,37 @@ impl Attempts {
         self.has_sent.load(Ordering::Relaxed)
     }
 
+    /// Whether AWS may have executed one of the attempts though it did not say so.
+    pub fn has_doubt(&self) -> bool {
+        self.has_doubt.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the call succeeded as a later read showed, not as AWS's answer to it said.
+    pub fn confirm(&self) {
+        self.is_confirmed.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a read showed that the call succeeded.
+    pub fn is_confirmed(&self) -> bool {
+        self.is_confirmed.load(Ordering::Relaxed)
+    }
+
     /// AWS's id of the last attempt that was answered.
     pub fn aws_request_id(&self) -> Option<String> {
-        self.aws_request_id.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.answered().aws_request_id
+    }
+
+    /// When AWS gave its last answer, by its own clock, in whole seconds.
+    pub fn aws_time(&self) -> Option<DateTime> {
+        self.answered().aws_time
+    }
+
+    fn answered(&self) -> Answered {
+        self.answered.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The attempts of the current task's call; none were made outside of [`Self::watch`].
-    pub(super) fn current() -> Arc<Self> {
+    pub(crate) fn current() -> Arc<Self> {
         CURRENT.try_with(Arc::clone).unwrap_or_default()
     }
 }
@@ -98,8 +135,25 @@ impl Intercept for Watch {
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let headers = context.response().headers();
-        let id = headers.get("x-amzn-requestid").or_else(|| headers.get("x-amz-request-id")).map(str::to_owned);
-        *Attempts::current().aws_request_id.lock().unwrap_or_else(PoisonError::into_inner) = id;
+        let id = headers.get("x-amzn-requestid").or_else(|| headers.get("x-amz-request-id"));
+        let time = headers.get("date").and_then(|date| DateTime::from_str(date, Format::HttpDate).ok());
+        let answered = Answered { aws_request_id: id.map(str::to_owned), aws_time: time };
+        *Attempts::current().answered.lock().unwrap_or_else(PoisonError::into_inner) = answered;
+        Ok(())
+    }
+
+    fn read_after_attempt(
+        &self,
+        context: &FinalizerInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if let Some(Err(error)) = context.output_or_error() {
+            let attempts = Attempts::current();
+            if classify::executed(context.response(), error, attempts.has_sent()) == Executed::Maybe {
+                attempts.has_doubt.store(true, Ordering::Relaxed);
+            }
+        }
         Ok(())
     }
 }

@@ -5,8 +5,8 @@ use std::error::Error;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_http::endpoint::ResolveEndpointError;
 use aws_smithy_runtime_api::client::{
-    interceptors::context::InterceptorContext,
-    orchestrator::HttpResponse,
+    interceptors::context::{Error as InterceptorError, InterceptorContext},
+    orchestrator::{HttpResponse, OrchestratorError},
     result::{ConnectorError, SdkError},
     retries::classifiers::{ClassifyRetry, RetryAction},
 };
@@ -15,13 +15,16 @@ use aws_smithy_types::error::display::DisplayErrorContext;
 use super::{
     attempts::Attempts,
     endpoint::InsecureEndpoint,
-    failure::{Cause, Executed, SdkFailure, UpstreamFault},
+    failure::{AwsError, Cause, Executed, SdkFailure, UpstreamFault},
     response,
 };
 use crate::domain::{Action, Region};
 
 /// Codes below HTTP 500 after which AWS may still have executed the request.
 const MAYBE_EXECUTED: [&str; 3] = ["RequestTimeoutException", "RequestTimeout", "RequestAbortedException"];
+
+/// Stands for the code of an error answer that has none: its status alone counts.
+const UNREADABLE: &str = "";
 
 /// Turns the SDK's error of a call that `attempts` watched into ours.
 pub(super) fn fault<E>(action: Action, region: &Region, error: &SdkError<E, HttpResponse>) -> UpstreamFault
@@ -34,6 +37,8 @@ where
     let http_status = raw.map(|raw| raw.status().as_u16());
     let executed = match &cause {
         _ if !attempts.has_sent() => Executed::No,
+        // The last attempt was refused, but what became of an earlier one is not known.
+        _ if attempts.has_doubt() => Executed::Maybe,
         Cause::Aws(aws) => executed_by_answer(aws.code.as_deref(), http_status),
         Cause::Sdk(failure) => executed_by_failure(*failure, http_status),
     };
@@ -47,7 +52,39 @@ where
         http_status,
         request_id,
         attempts: attempts.started(),
+        has_derived_token: false,
         log,
+    }
+}
+
+/// A call that was given up after it was sent and before AWS answered.
+pub(crate) fn given_up(action: Action, region: &Region) -> UpstreamFault {
+    UpstreamFault {
+        action,
+        region: region.clone(),
+        cause: Cause::Sdk(SdkFailure::AttemptTimeout),
+        executed: Executed::Maybe,
+        http_status: None,
+        request_id: None,
+        attempts: Attempts::current().started(),
+        has_derived_token: false,
+        log: "given up to leave time for a look at what became of it".to_owned(),
+    }
+}
+
+/// The answer that AWS would give to a call that was not made, as a read foretells it.
+pub(crate) fn foreseen(action: Action, region: &Region, code: &str) -> UpstreamFault {
+    let attempts = Attempts::current();
+    UpstreamFault {
+        action,
+        region: region.clone(),
+        cause: Cause::Aws(Box::new(AwsError { code: Some(code.to_owned()), ..AwsError::default() })),
+        executed: Executed::No,
+        http_status: None,
+        request_id: attempts.aws_request_id(),
+        attempts: attempts.started(),
+        has_derived_token: false,
+        log: "foreseen by a read; the call was not made".to_owned(),
     }
 }
 
@@ -61,6 +98,7 @@ pub(crate) fn incomplete(action: Action, region: &Region, what: &str, request_id
         http_status: Some(200),
         request_id: request_id.map(str::to_owned),
         attempts: Attempts::current().started(),
+        has_derived_token: false,
         log: format!("the answer lacks {what}"),
     }
 }
@@ -189,7 +227,7 @@ fn executed_by_failure(failure: SdkFailure, status: Option<u16>) -> Executed {
         | SdkFailure::Unreachable
         | SdkFailure::ConnectTimeout
         | SdkFailure::Other => Executed::No,
-        SdkFailure::UnparsableError => executed_by_answer(Some("unreadable"), status),
+        SdkFailure::UnparsableError => executed_by_answer(Some(UNREADABLE), status),
         SdkFailure::ConnectionLost
         | SdkFailure::ReadTimeout
         | SdkFailure::AttemptTimeout
@@ -210,6 +248,23 @@ fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a 
         next = wrapped.map(|inner| inner as &(dyn Error + 'static)).or_else(|| error.source());
     }
     None
+}
+
+/// Whether AWS may have executed an attempt that ended with this error.
+pub(super) fn executed(
+    answer: Option<&HttpResponse>,
+    error: &OrchestratorError<InterceptorError>,
+    has_sent: bool,
+) -> Executed {
+    match (answer, error.as_connector_error()) {
+        (Some(answer), _) => {
+            let code = response::code(answer);
+            executed_by_answer(Some(code.as_deref().unwrap_or(UNREADABLE)), Some(answer.status().as_u16()))
+        }
+        (None, Some(error)) => executed_by_failure(dispatch(error, has_sent), None),
+        (None, None) if has_sent => Executed::Maybe,
+        (None, None) => Executed::No,
+    }
 }
 
 /// Our say on the SDK's retries, ahead of its own classifiers; what it forbids stays forbidden.
@@ -233,14 +288,7 @@ impl ClassifyRetry for RetryRule {
         if !self.only_if_not_executed {
             return RetryAction::NoActionIndicated;
         }
-        let executed = match (answer, error.as_connector_error()) {
-            (Some(answer), _) => executed_by_answer(code.as_deref(), Some(answer.status().as_u16())),
-            (None, Some(error)) => {
-                let has_sent = Attempts::current().has_sent();
-                executed_by_failure(dispatch(error, has_sent), None)
-            }
-            (None, None) => Executed::Maybe,
-        };
+        let executed = executed(answer, error, Attempts::current().has_sent());
         if executed == Executed::No { RetryAction::NoActionIndicated } else { RetryAction::RetryForbidden }
     }
 

@@ -144,8 +144,17 @@ pub struct UpstreamFault {
     pub request_id: Option<String>,
     /// How often the request was sent, or was about to be.
     pub attempts: u32,
+    /// Whether the call carried a client token that the proxy derived from the caller's `request_id`.
+    pub has_derived_token: bool,
     /// What the log may say beyond this; never AWS's text.
     pub log: String,
+}
+
+impl UpstreamFault {
+    /// Whether AWS answered with this error code.
+    pub fn is_code(&self, code: &str) -> bool {
+        matches!(&self.cause, Cause::Aws(error) if error.code.as_deref() == Some(code))
+    }
 }
 
 impl fmt::Debug for UpstreamFault {

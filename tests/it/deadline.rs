@@ -68,7 +68,8 @@ async fn callers_deadline_is_answered_by_the_proxy_before_it_has_passed() {
     // From the headers' arrival. Of many calls one is on time on the busiest machine; none is early.
     assert!(elapsed_ms.iter().min() < Some(&3000), "the answers came after the deadline: {elapsed_ms:?}");
     assert!(elapsed_ms.iter().min() > Some(&2000), "the answers came long before the deadline: {elapsed_ms:?}");
-    assert_eq!(aws.seen().len(), calls().len(), "every call was on its way");
+    // Cognito's create keeps time for a look at what became of it.
+    assert_eq!(aws.seen().len(), calls().len() + 1, "every call was on its way");
 }
 
 #[tokio::test]

@@ -1,14 +1,12 @@
 //! `DescribeIdentityProvider`.
 
-use aws_sdk_cognitoidentityprovider::operation::RequestId;
-
-use super::answer::{present, provider};
+use super::{answer::provider, existing::describe};
 use crate::{
     domain::{Action, ProviderName, Resource, Subject, UserPoolId, Violations},
     operation::{Aws, CallContext, Operation, Rules},
     policy::Permit,
     proto::cognito::v1::{DescribeIdentityProviderRequest, DescribeIdentityProviderResponse},
-    upstream::{UpstreamFault, incomplete},
+    upstream::UpstreamFault,
 };
 
 /// A provider that is to be read.
@@ -40,15 +38,7 @@ impl Operation for Describe {
     }
 
     async fn call(&self, aws: &Aws, _permit: Permit, _context: &CallContext<'_>) -> Result<Self::Reply, UpstreamFault> {
-        let region = self.pool.region();
-        let client = aws.upstream.cognito(region, self.repeat());
-        let call =
-            client.describe_identity_provider().user_pool_id(self.pool.as_str()).provider_name(self.name.as_str());
-        let output = aws.upstream.send(Self::ACTION, region, call.send()).await?;
-        let request_id = output.request_id().map(str::to_owned);
-        let Some(found) = present(output.identity_provider) else {
-            return Err(incomplete(Self::ACTION, region, "IdentityProvider", request_id.as_deref()));
-        };
+        let found = describe(aws, &self.pool, &self.name).await?;
         Ok(DescribeIdentityProviderResponse { identity_provider: Some(provider(aws, &self.pool, found)) })
     }
 }

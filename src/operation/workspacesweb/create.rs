@@ -1,16 +1,20 @@
-//! `CreateIdentityProvider`. AWS's client token makes repeating it safe, where the token is the caller's.
+//! `CreateIdentityProvider`. AWS's client token makes repeating it safe, where every repetition has the same one.
 
 use aws_sdk_workspacesweb::{
     operation::RequestId,
     types::{IdentityProviderType, Tag},
 };
 
+use super::existing::portal_exists;
 use crate::{
     domain::{
-        Action, ClientToken, Details, PortalArn, ProviderType, Repeat, Resource, Subject, Tags, TypeOfDetails,
+        Action, ClientToken, Details, Intent, PortalArn, ProviderType, Repeat, Resource, Subject, Tags, TypeOfDetails,
         Violations, WebProviderName,
     },
-    operation::{Aws, CallContext, Operation, Rules, not_yet, sdk_details},
+    operation::{
+        Aws, CallContext, Operation, Rules, sdk_details,
+        workspacesweb::token::{repeat_with, with_token},
+    },
     policy::Permit,
     proto::workspacesweb::v1::{CreateIdentityProviderRequest, CreateIdentityProviderResponse},
     upstream::{UpstreamFault, incomplete},
@@ -25,6 +29,7 @@ pub struct Create {
     details: Details,
     token: Option<ClientToken>,
     tags: Tags,
+    intent: Intent,
 }
 
 impl Operation for Create {
@@ -45,10 +50,10 @@ impl Operation for Create {
         let token = found.take("client_token", ClientToken::parse(request.client_token));
         let tags = request.tags.into_iter().map(|tag| (tag.key, tag.value)).collect();
         let tags = found.take_all(Tags::parse(tags));
-        not_yet(&mut found, &request.request_id, request.validate_only);
-        match (portal, name, kind, details, token, tags) {
-            (Some(portal), Some(name), Some(kind), Some(details), Some(token), Some(tags)) if found.is_empty() => {
-                Ok(Self { portal, name, kind, details, token, tags })
+        let intent = found.take("request_id", Intent::parse(request.request_id, request.validate_only));
+        match (portal, name, kind, details, token, tags, intent) {
+            (Some(portal), Some(name), Some(kind), Some(details), Some(token), Some(tags), Some(intent)) => {
+                Ok(Self { portal, name, kind, details, token, tags, intent })
             }
             _ => Err(found),
         }
@@ -62,17 +67,23 @@ impl Operation for Create {
             name: Some(self.name.as_str()),
             kind: Some(self.kind),
             details: Some(&self.details),
+            intent: Some(&self.intent),
             echoes: echoes.collect(),
             ..Subject::new(Self::ACTION, Resource::Portal(&self.portal), None)
         }
     }
 
     fn repeat(&self) -> Repeat {
-        // Without the caller's token the SDK makes one for this call only: outside of it a repetition is a second create.
-        if self.token.is_some() { Repeat::SameEffect } else { Repeat::Once }
+        repeat_with(self.token.as_ref(), &self.intent)
     }
 
-    async fn call(&self, aws: &Aws, _permit: Permit, _context: &CallContext<'_>) -> Result<Self::Reply, UpstreamFault> {
+    async fn call(&self, aws: &Aws, _permit: Permit, context: &CallContext<'_>) -> Result<Self::Reply, UpstreamFault> {
+        if self.intent.validate_only() {
+            portal_exists(aws, &self.portal).await?;
+            // AWS gives the ARN when it makes the provider.
+            return Ok(CreateIdentityProviderResponse::default());
+        }
+        let token = self.token.as_ref().or(context.derived_token.as_ref());
         let region = self.portal.region();
         // A tag that lacks key or value cannot be built; parsed ones have both.
         let tag = |(key, value): &(String, String)| Tag::builder().key(key).value(value).build().ok();
@@ -85,9 +96,10 @@ impl Operation for Create {
             .identity_provider_name(self.name.as_str())
             .identity_provider_type(IdentityProviderType::from(self.kind.as_str()))
             .set_identity_provider_details(Some(sdk_details(&self.details)))
-            .set_client_token(self.token.as_ref().map(|token| token.as_str().to_owned()))
+            .set_client_token(token.map(|token| token.as_str().to_owned()))
             .set_tags(Some(tags).filter(|tags| !tags.is_empty()));
-        let output = aws.upstream.send(Self::ACTION, region, call.send()).await?;
+        let output = aws.upstream.send(Self::ACTION, region, call.send()).await;
+        let output = output.map_err(|fault| with_token(fault, self.token.as_ref(), &self.intent))?;
         // The SDK fills a missing member with an empty text.
         if output.identity_provider_arn.is_empty() {
             return Err(incomplete(Self::ACTION, region, "identityProviderArn", output.request_id()));

@@ -1,14 +1,12 @@
 //! `GetIdentityProvider`.
 
-use aws_sdk_workspacesweb::operation::RequestId;
-
-use super::answer::{present, provider};
+use super::{answer::provider, existing::get};
 use crate::{
     domain::{Action, IdentityProviderArn, Resource, Subject, Violations},
     operation::{Aws, CallContext, Operation, Rules},
     policy::Permit,
     proto::workspacesweb::v1::{GetIdentityProviderRequest, GetIdentityProviderResponse},
-    upstream::{UpstreamFault, incomplete},
+    upstream::UpstreamFault,
 };
 
 /// A provider that is to be read.
@@ -33,14 +31,7 @@ impl Operation for Get {
     }
 
     async fn call(&self, aws: &Aws, _permit: Permit, _context: &CallContext<'_>) -> Result<Self::Reply, UpstreamFault> {
-        let region = self.arn.portal().region();
-        let client = aws.upstream.workspacesweb(region);
-        let call = client.get_identity_provider().identity_provider_arn(self.arn.as_str());
-        let output = aws.upstream.send(Self::ACTION, region, call.send()).await?;
-        let request_id = output.request_id().map(str::to_owned);
-        let Some(found) = present(output.identity_provider) else {
-            return Err(incomplete(Self::ACTION, region, "identityProvider", request_id.as_deref()));
-        };
+        let found = get(aws, &self.arn).await?;
         Ok(GetIdentityProviderResponse { identity_provider: Some(provider(aws, &self.arn, found)) })
     }
 }

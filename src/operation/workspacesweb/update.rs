@@ -1,14 +1,21 @@
 //! `UpdateIdentityProvider`. What is not sent stays as it is at AWS; name and type can change.
 
-use aws_sdk_workspacesweb::{operation::RequestId, types::IdentityProviderType};
+use aws_sdk_workspacesweb::{
+    operation::RequestId,
+    types::{IdentityProvider, IdentityProviderType},
+};
 
-use super::answer::{present, provider};
+use super::{
+    answer::{present, provider},
+    existing::get,
+    token::{repeat_with, with_token},
+};
 use crate::{
     domain::{
-        Action, ClientToken, Details, IdentityProviderArn, ProviderType, Repeat, Resource, Subject, TypeOfDetails,
-        UpdateMask, Violations, WebProviderName,
+        Action, ClientToken, Details, IdentityProviderArn, Intent, ProviderType, Repeat, Resource, Subject,
+        TypeOfDetails, UpdateMask, Violations, WebProviderName,
     },
-    operation::{Aws, CallContext, Operation, Rules, not_yet, sdk_details},
+    operation::{Aws, CallContext, Operation, Rules, sdk_details},
     policy::Permit,
     proto::workspacesweb::v1::{UpdateIdentityProviderRequest, UpdateIdentityProviderResponse},
     upstream::{UpstreamFault, incomplete},
@@ -25,6 +32,7 @@ pub struct Update {
     kind: Option<ProviderType>,
     details: Option<Details>,
     token: Option<ClientToken>,
+    intent: Intent,
 }
 
 impl Operation for Update {
@@ -53,10 +61,10 @@ impl Operation for Update {
         let read = |map| Details::parse("identity_provider_details", map, expected, rules.unknown_detail_keys);
         let details = found.take_all(details.map(read).transpose());
         let token = found.take("client_token", ClientToken::parse(request.client_token));
-        not_yet(&mut found, &request.request_id, request.validate_only);
-        match (arn, name, kind, details, token) {
-            (Some(arn), Some(name), Some(kind), Some(details), Some(token)) if found.is_empty() => {
-                Ok(Self { arn, name, kind, details, token })
+        let intent = found.take("request_id", Intent::parse(request.request_id, request.validate_only));
+        match (arn, name, kind, details, token, intent) {
+            (Some(arn), Some(name), Some(kind), Some(details), Some(token), Some(intent)) if found.is_empty() => {
+                Ok(Self { arn, name, kind, details, token, intent })
             }
             _ => Err(found),
         }
@@ -69,17 +77,30 @@ impl Operation for Update {
             name: self.name.as_ref().map(WebProviderName::as_str),
             kind: self.kind,
             details: self.details.as_ref(),
+            intent: Some(&self.intent),
             echoes: name.chain(self.token.iter().map(ClientToken::as_str)).collect(),
             ..Subject::new(Self::ACTION, Resource::Portal(self.arn.portal()), Some(self.arn.as_str()))
         }
     }
 
     fn repeat(&self) -> Repeat {
-        if self.token.is_some() { Repeat::SameEffect } else { Repeat::Once }
+        repeat_with(self.token.as_ref(), &self.intent)
     }
 
-    async fn call(&self, aws: &Aws, _permit: Permit, _context: &CallContext<'_>) -> Result<Self::Reply, UpstreamFault> {
+    async fn call(&self, aws: &Aws, _permit: Permit, context: &CallContext<'_>) -> Result<Self::Reply, UpstreamFault> {
+        let changed = if self.intent.validate_only() {
+            self.applied_to(get(aws, &self.arn).await?)
+        } else {
+            self.change(aws, context).await?
+        };
+        Ok(UpdateIdentityProviderResponse { identity_provider: Some(provider(aws, &self.arn, changed)) })
+    }
+}
+
+impl Update {
+    async fn change(&self, aws: &Aws, context: &CallContext<'_>) -> Result<IdentityProvider, UpstreamFault> {
         let region = self.arn.portal().region();
+        let token = self.token.as_ref().or(context.derived_token.as_ref());
         let call = aws
             .upstream
             .workspacesweb(region)
@@ -88,12 +109,25 @@ impl Operation for Update {
             .set_identity_provider_name(self.name.as_ref().map(|name| name.as_str().to_owned()))
             .set_identity_provider_type(self.kind.map(|kind| IdentityProviderType::from(kind.as_str())))
             .set_identity_provider_details(self.details.as_ref().map(sdk_details))
-            .set_client_token(self.token.as_ref().map(|token| token.as_str().to_owned()));
-        let output = aws.upstream.send(Self::ACTION, region, call.send()).await?;
+            .set_client_token(token.map(|token| token.as_str().to_owned()));
+        let output = aws.upstream.send(Self::ACTION, region, call.send()).await;
+        let output = output.map_err(|fault| with_token(fault, self.token.as_ref(), &self.intent))?;
         let request_id = output.request_id().map(str::to_owned);
-        let Some(found) = present(output.identity_provider) else {
-            return Err(incomplete(Self::ACTION, region, "identityProvider", request_id.as_deref()));
-        };
-        Ok(UpdateIdentityProviderResponse { identity_provider: Some(provider(aws, &self.arn, found)) })
+        present(output.identity_provider)
+            .ok_or_else(|| incomplete(Self::ACTION, region, "identityProvider", request_id.as_deref()))
+    }
+
+    /// What the call would make of the provider: each member that is sent takes the place of the one that is there.
+    fn applied_to(&self, mut found: IdentityProvider) -> IdentityProvider {
+        if let Some(name) = &self.name {
+            found.identity_provider_name = Some(name.as_str().to_owned());
+        }
+        if let Some(kind) = self.kind {
+            found.identity_provider_type = Some(IdentityProviderType::from(kind.as_str()));
+        }
+        if let Some(details) = &self.details {
+            found.identity_provider_details = Some(sdk_details(details));
+        }
+        found
     }
 }

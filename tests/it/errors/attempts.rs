@@ -20,8 +20,8 @@ async fn requests(action: Action, failure: Answer) -> Vec<Seen> {
     let proxy = Proxy::against(&aws.endpoint, &[]).await;
     let status = Rpc::of(action).call(proxy.channel().await).await.expect_err("AWS fails");
     let attempts = status.get_details_error_info().unwrap().metadata.get("attempts").cloned();
-    assert_eq!(attempts, Some(aws.seen().len().to_string()), "{action}: the error says how often AWS was asked");
-    aws.seen()
+    assert_eq!(attempts, Some(aws.asked(action).len().to_string()), "{action}: the error says how often AWS was asked");
+    aws.asked(action)
 }
 
 #[tokio::test]

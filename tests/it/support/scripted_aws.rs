@@ -12,6 +12,7 @@ use axum::{
     response::Response,
 };
 use http_body_util::BodyExt as _;
+use idp_proxy::domain::Action;
 use tokio::{
     net::TcpListener,
     sync::{Semaphore, watch},
@@ -53,6 +54,14 @@ pub(crate) struct Seen {
     pub(crate) path: String,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Bytes,
+}
+
+impl Seen {
+    /// Cognito's operation; WorkSpaces Web has its own in method and path.
+    fn target(&self) -> Option<&str> {
+        let (_, target) = self.headers.iter().find(|(name, _)| name == "x-amz-target")?;
+        target.rsplit('.').next()
+    }
 }
 
 type Script = Arc<dyn Fn(usize, &Seen) -> Answer + Send + Sync>;
@@ -100,6 +109,12 @@ impl ScriptedAws {
     /// What arrived so far.
     pub(crate) fn seen(&self) -> Vec<Seen> {
         self.seen.borrow().clone()
+    }
+
+    /// What arrived so far for the call itself: without a create's looks at what became of it.
+    pub(crate) fn asked(&self, action: Action) -> Vec<Seen> {
+        let is_it = |seen: &Seen| seen.target().is_none_or(|target| target == action.operation());
+        self.seen().into_iter().filter(is_it).collect()
     }
 
     /// Waits until so many requests arrived.
