@@ -34,6 +34,7 @@ mod proofs;
 mod proto;
 mod readme;
 mod rpcs;
+mod same_effect;
 mod serving;
 mod support;
 mod workspacesweb;
