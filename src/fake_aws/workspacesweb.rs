@@ -108,6 +108,7 @@ impl State {
             Call::Get { arn } => self.get(region, &arn),
             Call::Update { arn } => self.update(region, input::Update::read(arn, &Members::parse(body)?)?),
             Call::Delete { arn } => self.delete(region, &arn),
+            Call::GetPortal { arn } => self.get_portal(region, &arn),
             Call::Tag { arn } => self.tag(region, input::Tag::read(arn, &Members::parse(body)?)?),
             Call::Untag { arn, keys } => self.untag(region, &arn, &keys),
             Call::ListTags { arn } => self.list_tags(region, &arn),
@@ -115,6 +116,14 @@ impl State {
                 self.list(region, &input::List::read(portal_arn, max_results.as_deref(), next_token)?)
             }
         }
+    }
+
+    /// Only what identifies it: nothing else of a portal is known here.
+    fn get_portal(&self, region: &str, arn: &str) -> Result<Value, Fault> {
+        input::portal_arn(arn)?;
+        let portal = self.portals.get(arn).filter(|portal| portal.arn.region() == region);
+        let portal = portal.ok_or_else(|| not_found(PORTAL, arn))?;
+        Ok(json!({ "portal": { "portalArn": portal.arn.as_str(), "portalStatus": "Active" } }))
     }
 
     fn create(&mut self, region: &str, input: &input::Create) -> Result<Value, Fault> {

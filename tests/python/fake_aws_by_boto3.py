@@ -570,11 +570,16 @@ class WorkSpacesWeb:
             LOG.equal(f"{name} of a missing provider: status", response["ResponseMetadata"]["HTTPStatusCode"], 404)
         refused("create in a missing portal", "ResourceNotFoundException", lambda: self.create("Xyz", portal=NO_PORTAL),
                 resourceId=NO_PORTAL, resourceType="portal")
+        LOG.equal("the portal", self.aws.get_portal(portalArn=PORTAL)["portal"]["portalArn"], PORTAL)
+        refused("get of a missing portal", "ResourceNotFoundException", lambda: self.aws.get_portal(portalArn=NO_PORTAL),
+                resourceId=NO_PORTAL, resourceType="portal")
         LOG.equal("the list of a missing portal is empty",
                   self.aws.list_identity_providers(portalArn=NO_PORTAL)["identityProviders"], [])
         elsewhere = client(self.endpoint, "workspaces-web", region="eu-west-1")
         refused("the portal in another region", "ResourceNotFoundException", lambda: self.create("Xyz", aws=elsewhere))
         here = self.create("Here")
+        refused("get of the portal in another region", "ResourceNotFoundException",
+                lambda: elsewhere.get_portal(portalArn=PORTAL))
         refused("the provider in another region", "ResourceNotFoundException",
                 lambda: elsewhere.get_identity_provider(identityProviderArn=here))
         elsewhere.delete_identity_provider(identityProviderArn=here)
@@ -661,6 +666,7 @@ class WorkSpacesWeb:
                            ("update", lambda: self.loose.update_identity_provider(identityProviderArn=PORTAL))):
             self.invalid(f"{name} with a portal's ARN", call, ["identityProviderArn"])
         self.invalid("list of no ARN", lambda: self.loose.list_identity_providers(portalArn="portal-number-one-of-two"), ["portalArn"])
+        self.invalid("portal of no ARN", lambda: self.loose.get_portal(portalArn="portal-number-one-of-two"), ["portalArn"])
         self.invalid("0 results", lambda: self.loose.list_identity_providers(portalArn=PORTAL, maxResults=0), ["maxResults"])
         self.invalid("a malformed token", lambda: self.aws.list_identity_providers(portalArn=PORTAL, nextToken="abc"), ["nextToken"])
         path = f"/portals/{urllib.parse.quote(PORTAL, safe='')}/identityProviders?maxResults=many"

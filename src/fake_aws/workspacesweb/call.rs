@@ -13,6 +13,8 @@ pub(in crate::fake_aws) enum Call {
     Update { arn: String },
     Delete { arn: String },
     List { portal_arn: String, max_results: Option<String>, next_token: Option<String> },
+    // Whoever asks whether a portal exists reads it.
+    GetPortal { arn: String },
     // Terraform reads the tags of every resource that can have some.
     Tag { arn: String },
     Untag { arn: String, keys: Vec<String> },
@@ -44,14 +46,16 @@ impl Call {
                 _ => Err(Fault::unknown_operation()),
             };
         }
-        let portal = path.strip_prefix("/portals/").and_then(|rest| rest.strip_suffix("/identityProviders"));
-        match portal {
-            Some(label) if method == Method::GET && !label.is_empty() => Ok(Self::List {
+        let label = path.strip_prefix("/portals/").filter(|label| method == Method::GET && !label.is_empty());
+        let label = label.ok_or_else(Fault::unknown_operation)?;
+        match label.strip_suffix("/identityProviders") {
+            Some("") => Err(Fault::unknown_operation()),
+            Some(label) => Ok(Self::List {
                 portal_arn: decode(label)?,
                 max_results: argument("maxResults"),
                 next_token: argument("nextToken"),
             }),
-            _ => Err(Fault::unknown_operation()),
+            None => Ok(Self::GetPortal { arn: decode(label)? }),
         }
     }
 
@@ -62,6 +66,7 @@ impl Call {
             Self::Update { .. } => "UpdateIdentityProvider",
             Self::Delete { .. } => "DeleteIdentityProvider",
             Self::List { .. } => "ListIdentityProviders",
+            Self::GetPortal { .. } => "GetPortal",
             Self::Tag { .. } => "TagResource",
             Self::Untag { .. } => "UntagResource",
             Self::ListTags { .. } => "ListTagsForResource",

@@ -153,6 +153,13 @@ pub(super) fn identity_provider_arn(arn: &str) -> Result<(), Fault> {
     finish(&violations)
 }
 
+/// Checks the ARN of a portal that is read.
+pub(super) fn portal_arn(arn: &str) -> Result<(), Fault> {
+    let mut violations = Violations::default();
+    violations.text("portalArn", arn, &ARN);
+    finish(&violations)
+}
+
 pub(super) struct List {
     pub(super) portal_arn: String,
     pub(super) max_results: Option<usize>,

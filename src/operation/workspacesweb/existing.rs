@@ -27,9 +27,17 @@ pub(super) async fn get(aws: &Aws, arn: &IdentityProviderArn) -> Result<Identity
 /// Asks whether the portal exists.
 ///
 /// # Errors
-/// `ResourceNotFoundException` if it does not, as far as AWS says so: a list does not declare it.
+/// `ResourceNotFoundException` if it does not. Not where the proxy's role may not read portals (`GetPortal`): a list of its
+/// providers is asked for then, of which AWS does not say that it fails for a missing portal.
 pub(super) async fn portal_exists(aws: &Aws, portal: &PortalArn) -> Result<(), UpstreamFault> {
     let region = portal.region();
-    let call = aws.upstream.workspacesweb(region).list_identity_providers().portal_arn(portal.as_str()).max_results(1);
-    aws.upstream.send(Action::WebList, region, call.send()).await.map(drop)
+    let client = aws.upstream.workspacesweb(region);
+    let read = client.get_portal().portal_arn(portal.as_str());
+    match aws.upstream.send(Action::WebCreate, region, read.send()).await {
+        Err(fault) if fault.is_code("AccessDeniedException") => {
+            let list = client.list_identity_providers().portal_arn(portal.as_str()).max_results(1);
+            aws.upstream.send(Action::WebList, region, list.send()).await.map(drop)
+        }
+        outcome => outcome.map(drop),
+    }
 }

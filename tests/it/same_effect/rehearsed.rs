@@ -132,6 +132,9 @@ async fn workspaces_web_writes_answer_what_they_would_and_change_nothing() {
     };
     client.delete_identity_provider(delete(&arn)).await.unwrap();
     client.get_identity_provider(get()).await.unwrap();
+    let mut nowhere = create(true);
+    nowhere.portal_arn = SANDBOX_PORTAL.replace("00000001", "00000002");
+    assert_refused(client.create_identity_provider(nowhere).await, Code::NotFound, "RESOURCE_NOT_FOUND");
     let nobody = rpcs::PROVIDER_ARN;
     assert_refused(client.update_identity_provider(update(nobody)).await, Code::NotFound, "RESOURCE_NOT_FOUND");
     assert_refused(client.delete_identity_provider(delete(nobody)).await, Code::NotFound, "RESOURCE_NOT_FOUND");
@@ -174,6 +177,19 @@ async fn every_write_that_only_asks_sends_reads_only_whatever_aws_answers() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn role_that_may_not_read_portals_learns_less() {
+    let denied = super::refusal(403, "AccessDeniedException").header("x-amzn-errortype", "AccessDeniedException");
+    let listed = Rpc::of(Action::WebList).answer();
+    let is_list = |seen: &crate::support::Seen| seen.path.contains("/identityProviders");
+    let aws = ScriptedAws::start(move |_, seen| if is_list(seen) { listed.clone() } else { denied.clone() }).await;
+    let proxy = Proxy::against(&aws.endpoint, &[]).await;
+    let mut client = tonic::client::Grpc::new(proxy.channel().await);
+    let rpc = Rpc::of(Action::WebCreate);
+    rpc.send(&mut client, asking(&rpc), &[]).await.unwrap();
+    assert_eq!(aws.seen().len(), 2);
 }
 
 #[tokio::test]
