@@ -17,7 +17,7 @@ use crate::{
     identity::{Anonymous, JwtIssuer, KeySource, Mesh, MeshHeader, TrustedPeer},
     operation::Rules,
     server::{Listen, ServerSettings, TlsFiles},
-    telemetry::{LogFormat, check_filter},
+    telemetry::{LogFormat, OtlpTarget, check_filter},
     upstream::{ClientLimits, check_endpoint},
 };
 
@@ -64,6 +64,8 @@ pub struct Config {
     pub rules: Rules,
     /// `[telemetry]`.
     pub log_format: LogFormat,
+    /// `[telemetry]`: where spans go.
+    pub traces: Option<OtlpTarget>,
     /// `RUST_LOG`.
     pub log_filter: Option<String>,
 }
@@ -131,6 +133,7 @@ impl Config {
         let unknown = reader.choice("validation.unknown_detail_keys", &choices);
         let choices = [("auto", LogFormat::Auto), ("pretty", LogFormat::Pretty), ("json", LogFormat::Json)];
         let log_format = reader.choice("telemetry.log_format", &choices);
+        let traces = traces(reader, environment);
         Some(Self {
             is_sandbox,
             server: server?,
@@ -144,6 +147,7 @@ impl Config {
             aws: aws?,
             rules: Rules { unknown_detail_keys: unknown? },
             log_format: log_format?,
+            traces,
             log_filter: environment.get("RUST_LOG").cloned(),
         })
     }
@@ -228,6 +232,45 @@ fn client_limits(reader: &mut Reader) -> Option<ClientLimits> {
     })
 }
 
+/// Where spans go; nowhere if the endpoint is empty, or wrong, which the reader knows then.
+fn traces(reader: &mut Reader, environment: &BTreeMap<String, String>) -> Option<OtlpTarget> {
+    let choices = [("loopback_only", false), ("allow_unencrypted_to_any_host", true)];
+    let may_be_plain = reader.choice("telemetry.otlp_plain_http", &choices)?;
+    let endpoint = reader.parsed("telemetry.otlp_endpoint", |text| {
+        if text.is_empty() { Ok(None) } else { collector(text, may_be_plain).map(Some) }
+    });
+    let endpoint = endpoint.flatten()?;
+    let service_name = environment.get("OTEL_SERVICE_NAME").filter(|name| !name.is_empty()).cloned();
+    Some(OtlpTarget { endpoint, service_name })
+}
+
+/// The endpoint of a collector. Spans hold no secret, but say who is changed when, and where credentials would go along
+/// (`OTEL_EXPORTER_OTLP_HEADERS`) they would be in the clear.
+fn collector(text: &str, may_be_plain: bool) -> Result<String, String> {
+    let url = Url::parse(text).map_err(|_| "must be a URL such as https://collector.example:4317".to_owned())?;
+    let is_plain_host = url.username().is_empty() && url.password().is_none() && url.path() == "/";
+    if !["http", "https"].contains(&url.scheme()) || !is_plain_host || url.query().or(url.fragment()).is_some() {
+        return Err("must be http:// or https:// with a host and a port, and nothing else".to_owned());
+    }
+    if url.scheme() == "http" && !may_be_plain && check_endpoint(text).is_err() {
+        let why = "plain http must have a loopback host, unless otlp_plain_http = \"allow_unencrypted_to_any_host\"";
+        return Err(why.to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+/// OpenTelemetry's library would take what it does not know for "everything".
+fn check_sampler(name: &str, ratio: Option<f64>) -> Result<(), &'static str> {
+    match name {
+        "" | "always_on" | "always_off" | "parentbased_always_on" | "parentbased_always_off" => Ok(()),
+        "traceidratio" | "parentbased_traceidratio" if ratio.is_some_and(|ratio| (0.0..=1.0).contains(&ratio)) => {
+            Ok(())
+        }
+        "traceidratio" | "parentbased_traceidratio" => Err("needs a number from 0 to 1 in OTEL_TRACES_SAMPLER_ARG"),
+        _ => Err("must be one of always_on, always_off and traceidratio, each also with parentbased_ before it"),
+    }
+}
+
 /// Settings of other programs that reach into this one.
 fn check_environment(reader: &mut Reader, is_sandbox: bool, environment: &BTreeMap<String, String>) {
     // The SDK prints request bodies with these, whatever the log's level.
@@ -238,6 +281,11 @@ fn check_environment(reader: &mut Reader, is_sandbox: bool, environment: &BTreeM
     }
     if let Err(why) = environment.get("RUST_LOG").map_or(Ok(()), |filter| check_filter(filter)) {
         reader.mistake("RUST_LOG", &why);
+    }
+    let sampler = environment.get("OTEL_TRACES_SAMPLER").map_or("", String::as_str);
+    let ratio = environment.get("OTEL_TRACES_SAMPLER_ARG").and_then(|ratio| ratio.parse().ok());
+    if let Err(why) = check_sampler(sampler, ratio) {
+        reader.mistake("OTEL_TRACES_SAMPLER", why);
     }
     // The sandbox takes no endpoint from the environment.
     let endpoints = environment.iter().filter(|(name, _)| name.starts_with("AWS_ENDPOINT_URL") && !is_sandbox);

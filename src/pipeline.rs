@@ -29,7 +29,7 @@ use crate::{
     report::Report,
     same_effect::{Content, Flights, Likeness, Name, RequestIds, Share},
     status::{self, About},
-    telemetry::Metrics,
+    telemetry::{CallTrace, Metrics},
     upstream::Attempts,
 };
 
@@ -44,6 +44,8 @@ pub struct Arrival {
     pub at: Instant,
     /// Whether its message has been read, so that the pipeline is at work.
     pub is_begun: Arc<AtomicBool>,
+    /// Its place in a trace.
+    pub trace: CallTrace,
 }
 
 /// Everything a call goes through. A clone is a reference.
@@ -127,8 +129,12 @@ impl Stages {
     /// Runs the stages, records how it went, and puts it into the caller's words.
     async fn answer<O: Operation>(&self, call: Call<O>) -> Result<Response<O::Reply>, Status> {
         let Call { arrival, metadata, caller, message } = call;
-        let mut progress =
-            Progress::<O> { operation: None, decision: None, attempts: Arc::default(), share: Share::Made };
+        let mut progress = Progress::<O> {
+            operation: None,
+            decision: None,
+            attempts: Attempts::of_call(&arrival.trace),
+            share: Share::Made,
+        };
         let outcome = self.run(caller.as_ref(), &metadata, &arrival, message, &mut progress).await;
 
         let Progress { operation, decision, attempts, share } = &progress;
@@ -155,7 +161,14 @@ impl Stages {
             self.metrics.confirmed();
         }
         let attempts = Some(&**attempts);
-        let report = Report { action: O::ACTION, caller: caller.as_ref(), about: &about, attempts, elapsed };
+        let report = Report {
+            action: O::ACTION,
+            caller: caller.as_ref(),
+            about: &about,
+            attempts,
+            elapsed,
+            trace: &arrival.trace,
+        };
         match outcome {
             Ok(reply) => {
                 report.success();
@@ -264,7 +277,7 @@ impl Stages {
 
 /// What the server left; made up only if a service were ever added without it.
 fn arrival(extensions: &Extensions) -> Arrival {
-    let made_up = || Arrival::now(None);
+    let made_up = || Arrival::now(None, CallTrace::default());
     extensions.get::<Arrival>().cloned().unwrap_or_else(made_up)
 }
 
@@ -276,9 +289,9 @@ pub const REQUEST_ID_HEADER: &str = "x-request-id";
 
 impl Arrival {
     /// A call whose headers have just been read, under the id that it came with or a new one.
-    pub fn now(given: Option<&str>) -> Self {
+    pub fn now(given: Option<&str>, trace: CallTrace) -> Self {
         let request_id = given.map_or_else(|| uuid::Uuid::new_v4().to_string().into(), Into::into);
-        Self { request_id, is_id_given: given.is_some(), at: Instant::now(), is_begun: Arc::default() }
+        Self { request_id, is_id_given: given.is_some(), at: Instant::now(), is_begun: Arc::default(), trace }
     }
 
     /// The id as a header's value.

@@ -1,13 +1,16 @@
-//! What operators are told of a call when it is over: its line in the log, and its error in the metrics.
+//! What operators are told of a call when it is over: its line in the log, its error in the metrics,
+//! and what its span says of it.
 
 use std::time::Duration;
+
+use tracing::field::display;
 
 use crate::{
     domain::Action,
     fault::Fault,
     identity::Caller,
     status::{self, About},
-    telemetry::Metrics,
+    telemetry::{CallTrace, Metrics},
     upstream::Attempts,
 };
 
@@ -24,6 +27,8 @@ pub struct Report<'a> {
     pub attempts: Option<&'a Attempts>,
     /// From its headers to its answer.
     pub elapsed: Duration,
+    /// Its place in a trace.
+    pub trace: &'a CallTrace,
 }
 
 impl Report<'_> {
@@ -43,8 +48,17 @@ impl Report<'_> {
         self.attempts.and_then(Attempts::aws_request_id)
     }
 
+    /// What the span says beside the code. Not who called: log and audit know, and are read by fewer.
+    fn note(&self, reason: Option<&'static str>) {
+        self.trace.note("idp_proxy.request_id", || Some(self.about.request_id.to_owned()));
+        self.trace.note("idp_proxy.resource", || self.resource());
+        self.trace.note("idp_proxy.reason", || reason);
+        self.trace.note("idp_proxy.attempts", || self.attempts().map(i64::from));
+    }
+
     /// A call that succeeded.
     pub fn success(&self) {
+        self.note(None);
         tracing::info!(
             method = self.action.grpc_method(),
             code = "OK",
@@ -54,6 +68,8 @@ impl Report<'_> {
             aws_request_id = self.aws_request_id(),
             attempts = self.attempts(),
             elapsed_ms = millis(self.elapsed),
+            trace_id = self.trace.trace_id().map(display),
+            span_id = self.trace.span_id().map(display),
             "call"
         );
     }
@@ -62,6 +78,7 @@ impl Report<'_> {
     pub fn fault(&self, fault: &Fault, metrics: &Metrics) {
         let verdict = status::verdict(fault, self.about);
         metrics.failed(verdict.reason);
+        self.note(Some(verdict.reason));
         macro_rules! log {
             ($level:expr) => {
                 tracing::event!(
@@ -75,6 +92,8 @@ impl Report<'_> {
                     aws_request_id = self.aws_request_id(),
                     attempts = self.attempts(),
                     elapsed_ms = millis(self.elapsed),
+                    trace_id = self.trace.trace_id().map(display),
+                    span_id = self.trace.span_id().map(display),
                     fault = %fault,
                     "call"
                 )
@@ -85,19 +104,25 @@ impl Report<'_> {
 }
 
 /// A call whose caller went away before its answer. A write that has begun goes on and leaves its own line.
-pub fn cancelled(action: Action, request_id: &str, elapsed: Duration, is_going_on: bool) {
+pub fn cancelled(action: Action, request_id: &str, elapsed: Duration, trace: &CallTrace, is_going_on: bool) {
     let (method, elapsed_ms) = (action.grpc_method(), millis(elapsed));
+    let (trace_id, span_id) = (trace.trace_id().map(display), trace.span_id().map(display));
     if is_going_on {
-        tracing::info!(method, request_id, elapsed_ms, "the caller went away; its write goes on");
+        tracing::info!(method, request_id, elapsed_ms, trace_id, span_id, "the caller went away; its write goes on");
     } else {
-        tracing::info!(method, code = "CANCELLED", request_id, elapsed_ms, "call");
+        tracing::info!(method, code = "CANCELLED", request_id, elapsed_ms, trace_id, span_id, "call");
     }
 }
 
 /// A call that tonic refused by itself, under the reason that it got.
-pub fn refused(action: Option<Action>, fault: &Fault, about: &About<'_>, metrics: &Metrics) {
-    metrics.failed(status::verdict(fault, about).reason);
-    tracing::info!(method = action.map(Action::grpc_method), request_id = about.request_id, %fault, "call refused");
+pub fn refused(action: Option<Action>, fault: &Fault, about: &About<'_>, metrics: &Metrics, trace: &CallTrace) {
+    let reason = status::verdict(fault, about).reason;
+    metrics.failed(reason);
+    trace.note("idp_proxy.request_id", || Some(about.request_id.to_owned()));
+    trace.note("idp_proxy.reason", || Some(reason));
+    let (method, request_id) = (action.map(Action::grpc_method), about.request_id);
+    let (trace_id, span_id) = (trace.trace_id().map(display), trace.span_id().map(display));
+    tracing::info!(method, reason, request_id, trace_id, span_id, %fault, "call refused");
 }
 
 fn millis(elapsed: Duration) -> u64 {

@@ -29,7 +29,7 @@ use crate::{
         DESCRIPTOR_SET, cognito::v1::identity_provider_service_server::IdentityProviderServiceServer as CognitoServer,
         workspacesweb::v1::identity_provider_service_server::IdentityProviderServiceServer as WorkspacesWebServer,
     },
-    telemetry::Metrics,
+    telemetry::{Metrics, Traces},
 };
 
 /// Bytes of a request's message. Metadata of 131,072 characters of four bytes each, and room for the rest.
@@ -103,13 +103,13 @@ impl Server {
         pipeline: Pipeline,
         identity: Identity,
         tls: Option<Arc<Tls>>,
-        metrics: Arc<Metrics>,
+        (metrics, traces): (Arc<Metrics>, Traces),
         tasks: TaskTracker,
         stop: CancellationToken,
     ) -> Result<bool, Box<dyn std::error::Error + Send + Sync>> {
         let Self { settings, listener, admin } = self;
         let (reporter, routes) = routes(pipeline, settings.has_reflection).await?;
-        let front = Front::new(routes, identity, &settings, Arc::clone(&metrics), stop.clone());
+        let front = Front::new(routes, identity, &settings, (Arc::clone(&metrics), traces), stop.clone());
         let in_flight = front.in_flight();
 
         let admin_stop = CancellationToken::new();

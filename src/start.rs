@@ -18,7 +18,7 @@ use crate::{
     same_effect::{Flights, RequestIds},
     server::{Listen, Server, Tls},
     status,
-    telemetry::Metrics,
+    telemetry::{Metrics, Traces},
     upstream::Upstream,
 };
 
@@ -94,6 +94,11 @@ pub async fn serve(config: Config, parts: Parts) -> Result<bool, AnyError> {
     let stop = stop_on_signal()?;
     let Parts { policy, tls, fingerprinter, tokens } = parts;
     let metrics = Arc::new(Metrics::new(status::reasons()));
+    let traces = match &config.traces {
+        Some(target) => Traces::to(target, Arc::clone(&metrics))
+            .map_err(|why| Misconfigured(format!("telemetry.otlp_endpoint: {why}")))?,
+        None => Traces::default(),
+    };
     let (audit, audit_writer) =
         Audit::open(&config.audit).map_err(|why| Misconfigured(format!("audit.sink: cannot be opened: {why}")))?;
     reopen_on_hangup(audit.clone(), stop.clone())?;
@@ -128,14 +133,16 @@ pub async fn serve(config: Config, parts: Parts) -> Result<bool, AnyError> {
         tokio::spawn(Arc::clone(tokens).keep_fresh(stop.clone(), Arc::clone(&metrics)));
     }
     let identity = Identity::new(config.anonymous, config.mesh, tokens);
-    let is_clean = server.serve(pipeline, identity, tls, metrics, tasks, stop).await?;
+    let is_clean = server.serve(pipeline, identity, tls, (metrics, traces.clone()), tasks, stop).await?;
     audit.close();
+    let spans_sent = tokio::spawn(traces.close());
     let is_recorded = match audit_writer {
         Some(writer) => {
             tokio::task::spawn_blocking(move || writer.join()).await?.map_err(|_| "the audit's writer failed")?
         }
         None => true,
     };
+    spans_sent.await?;
     Ok(is_clean && is_recorded)
 }
 

@@ -28,5 +28,5 @@ pub(super) fn complete(response: &mut Response<Body>, action: Option<Action>, ar
     let encodings = response.headers_mut().remove(ACCEPT_ENCODING);
     *response = status::of(&fault, &about).into_http();
     response.headers_mut().extend(encodings.map(|known| (HeaderName::from_static(ACCEPT_ENCODING), known)));
-    report::refused(action, &fault, &about, metrics);
+    report::refused(action, &fault, &about, metrics, &arrival.trace);
 }

@@ -29,7 +29,7 @@ use crate::{
     pipeline::{Arrival, REQUEST_ID_HEADER},
     report::{self, Report},
     status::{self, About},
-    telemetry::Metrics,
+    telemetry::{CallTrace, Metrics, Traces},
 };
 
 /// Beyond the limit on a call, for the pipeline's own answer.
@@ -47,6 +47,7 @@ pub(super) struct Front {
 struct Shared {
     identity: Identity,
     metrics: Arc<Metrics>,
+    traces: Traces,
     in_flight: Arc<Semaphore>,
     limit: Duration,
     stop: CancellationToken,
@@ -57,12 +58,12 @@ impl Front {
         routes: Routes,
         identity: Identity,
         settings: &ServerSettings,
-        metrics: Arc<Metrics>,
+        (metrics, traces): (Arc<Metrics>, Traces),
         stop: CancellationToken,
     ) -> Self {
         let in_flight = Arc::new(Semaphore::new(settings.in_flight_max));
         let limit = settings.deadline_max;
-        let shared = Arc::new(Shared { identity, metrics, in_flight, limit, stop });
+        let shared = Arc::new(Shared { identity, metrics, traces, in_flight, limit, stop });
         Self { routes, shared, peer: Arc::default() }
     }
 
@@ -95,8 +96,10 @@ impl Service<Request<Incoming>> for Front {
 /// The order.
 async fn answer(front: Front, mut request: Request<Body>) -> Response<Body> {
     let Front { routes, shared, peer } = front;
-    let arrival = Arrival::now(request_id(request.headers()));
     let action = Action::of_path(request.uri().path());
+    let trace = |action: Action| shared.traces.call(request.headers(), action.grpc_method());
+    let trace = action.map_or_else(CallTrace::default, trace);
+    let arrival = Arrival::now(request_id(request.headers()), trace);
     request.extensions_mut().insert(arrival.clone());
     let unfinished = action.map(|action| Unfinished {
         metrics: Arc::clone(&shared.metrics),
@@ -130,7 +133,12 @@ struct Unfinished {
 impl Unfinished {
     fn finish(mut self, code: &'static str) {
         self.is_finished = true;
+        self.end(code);
+    }
+
+    fn end(&self, code: &'static str) {
         self.metrics.finish(self.action.grpc_method(), code, self.arrival.at.elapsed());
+        self.arrival.trace.end(code);
     }
 }
 
@@ -139,9 +147,10 @@ impl Drop for Unfinished {
         if self.is_finished {
             return;
         }
-        self.metrics.finish(self.action.grpc_method(), "CANCELLED", self.arrival.at.elapsed());
         let is_going_on = self.action.is_write() && self.arrival.is_begun.load(Ordering::Relaxed);
-        report::cancelled(self.action, &self.arrival.request_id, self.arrival.at.elapsed(), is_going_on);
+        let Arrival { request_id, at, trace, .. } = &self.arrival;
+        report::cancelled(self.action, request_id, at.elapsed(), trace, is_going_on);
+        self.end("CANCELLED");
     }
 }
 
@@ -158,7 +167,8 @@ async fn call(
     let served = serve(routes, shared, peer, action, arrival, request).await;
     served.unwrap_or_else(|fault| {
         let about = About { action: Some(action), subject: None, request_id: &arrival.request_id };
-        let report = Report { action, caller: None, about: &about, attempts: None, elapsed: arrival.at.elapsed() };
+        let (elapsed, trace) = (arrival.at.elapsed(), &arrival.trace);
+        let report = Report { action, caller: None, about: &about, attempts: None, elapsed, trace };
         report.fault(&fault, &shared.metrics);
         status::of(&fault, &about).into_http()
     })

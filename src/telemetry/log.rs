@@ -23,7 +23,7 @@ pub enum LogFormat {
 }
 
 /// Libraries that print bodies, headers or frames at finer levels than this. The cap holds whatever `RUST_LOG` says.
-const CAPPED: [(&str, Level); 10] = [
+const CAPPED: [(&str, Level); 11] = [
     // Its warnings hold STS's whole answers.
     ("aws_config", Level::ERROR),
     ("aws_", Level::INFO),
@@ -35,6 +35,7 @@ const CAPPED: [(&str, Level); 10] = [
     ("tower", Level::INFO),
     ("prost", Level::INFO),
     ("axum", Level::INFO),
+    ("opentelemetry", Level::INFO),
 ];
 
 fn is_within_cap(metadata: &Metadata<'_>) -> bool {

@@ -56,6 +56,11 @@ struct Certificate {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Export {
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Build {
     version: &'static str,
 }
@@ -124,6 +129,7 @@ pub struct Metrics {
     quota_waits: Durations<Category>,
     confirmed: Counter,
     audit_failures: Counter,
+    spans: [Counter; 2],
     certificate_expiry: Family<Certificate, Gauge>,
     reloads: Reloads,
 }
@@ -134,6 +140,8 @@ impl Metrics {
         let mut registry = Registry::default();
         let decisions = Family::<Decision, Counter>::default();
         let decided = |decision| decisions.get_or_create_owned(&Decision { decision });
+        let spans = Family::<Export, Counter>::default();
+        let exported = |outcome| spans.get_or_create_owned(&Export { outcome });
         let metrics = Self {
             calls: Family::new_with_constructor(durations as fn() -> Histogram),
             errors: Family::default(),
@@ -145,12 +153,13 @@ impl Metrics {
             quota_waits: Family::new_with_constructor(durations as fn() -> Histogram),
             confirmed: Counter::default(),
             audit_failures: Counter::default(),
+            spans: ["failed", "exported"].map(exported),
             certificate_expiry: Family::default(),
             reloads: Reloads::register(&mut registry),
             registry,
         };
         metrics.begin_at_zero(reasons);
-        metrics.register(decisions)
+        metrics.register(decisions, spans)
     }
 
     /// Where a label's values are few. A rate needs two samples: of a series that begins with its first event, that
@@ -170,7 +179,7 @@ impl Metrics {
         }
     }
 
-    fn register(mut self, decisions: Family<Decision, Counter>) -> Self {
+    fn register(mut self, decisions: Family<Decision, Counter>, spans: Family<Export, Counter>) -> Self {
         let all = &mut self.registry;
         let calls = "Time from a call's headers to its answer";
         all.register_with_unit("rpc_server_call_duration", calls, Unit::Seconds, self.calls.clone());
@@ -186,6 +195,7 @@ impl Metrics {
         all.register("idp_proxy_confirmed", confirmed, self.confirmed.clone());
         let audit = "Tries to write audit lines that failed, and lines that were lost";
         all.register("idp_proxy_audit_failures", audit, self.audit_failures.clone());
+        all.register("idp_proxy_spans", "Spans that were sent to the collector, or could not be", spans);
         let expiry = "When the server's certificate, or another one of its chain, expires first (Unix time)";
         all.register("idp_proxy_tls_certificate_expiry_timestamp_seconds", expiry, self.certificate_expiry.clone());
         let build = Family::<Build, Gauge>::default();
@@ -244,6 +254,12 @@ impl Metrics {
     /// The audit's own way to note that, for its thread.
     pub fn audit_failures(&self) -> Counter {
         self.audit_failures.clone()
+    }
+
+    /// Notes that so many spans were sent to the collector, or could not be.
+    pub(super) fn exported(&self, is_sent: bool, count: u64) {
+        let [failed, exported] = &self.spans;
+        if is_sent { exported } else { failed }.inc_by(count);
     }
 
     /// When the server's chain expires, in seconds since 1970.

@@ -22,6 +22,7 @@ use aws_smithy_runtime_api::{
 use aws_smithy_types::{DateTime, config_bag::ConfigBag, date_time::Format};
 
 use super::{classify, endpoint, failure::Executed};
+use crate::telemetry::CallTrace;
 
 tokio::task_local! {
     /// The call that the current task makes. The SDK runs its orchestration in the task that awaits it.
@@ -36,6 +37,7 @@ pub struct Attempts {
     has_doubt: AtomicBool,
     is_confirmed: AtomicBool,
     answered: Mutex<Answered>,
+    trace: CallTrace,
 }
 
 /// What the last answer said of itself.
@@ -47,6 +49,16 @@ struct Answered {
 }
 
 impl Attempts {
+    /// None yet, for a call with this place in a trace.
+    pub fn of_call(trace: &CallTrace) -> Arc<Self> {
+        Arc::new(Self { trace: trace.clone(), ..Self::default() })
+    }
+
+    /// The call's place in a trace.
+    pub(super) fn trace(&self) -> &CallTrace {
+        &self.trace
+    }
+
     /// Runs a call so that its attempts are counted here.
     pub async fn watch<F: Future>(self: &Arc<Self>, call: F) -> F::Output {
         CURRENT.scope(Arc::clone(self), call).await

@@ -81,8 +81,8 @@ impl Upstream {
         Self { sdk: sdk.build(), metrics, cognito: Cache::default(), workspacesweb: Cache::default() }
     }
 
-    fn measure(&self, service: Service) -> Measure {
-        Measure { service, metrics: Arc::clone(&self.metrics) }
+    fn measure(&self, service: Service, region: &Region) -> Measure {
+        Measure { service, region: region.clone(), metrics: Arc::clone(&self.metrics) }
     }
 
     /// Cognito's client for a region; `repeat` says whether it may send again what may have been executed.
@@ -92,7 +92,7 @@ impl Upstream {
             let config = cognito::config::Builder::from(&self.sdk)
                 .region(SdkRegion::new(region.as_str().to_owned()))
                 .interceptor(Watch)
-                .interceptor(self.measure(Service::Cognito))
+                .interceptor(self.measure(Service::Cognito, region))
                 .retry_classifier(RetryRule { only_if_not_executed });
             cognito::Client::from_conf(config.build())
         })
@@ -104,7 +104,7 @@ impl Upstream {
             let config = workspacesweb::config::Builder::from(&self.sdk)
                 .region(SdkRegion::new(region.as_str().to_owned()))
                 .interceptor(Watch)
-                .interceptor(self.measure(Service::WorkspacesWeb))
+                .interceptor(self.measure(Service::WorkspacesWeb, region))
                 .retry_classifier(RetryRule { only_if_not_executed: false });
             workspacesweb::Client::from_conf(config.build())
         })

@@ -1,4 +1,4 @@
-//! Measures each attempt at AWS: how long it took and how it ended.
+//! Measures each attempt at AWS, how long it took and how it ended, and makes its span.
 
 use std::{sync::Arc, time::Instant};
 
@@ -7,28 +7,33 @@ use aws_smithy_runtime_api::{
     client::{
         interceptors::{
             Intercept,
-            context::{BeforeTransmitInterceptorContextRef, FinalizerInterceptorContextRef},
+            context::{
+                BeforeTransmitInterceptorContextMut, BeforeTransmitInterceptorContextRef,
+                FinalizerInterceptorContextRef,
+            },
             dyn_dispatch_hint,
         },
         orchestrator::{HttpResponse, Metadata},
+        retries::RequestAttempts,
         runtime_components::RuntimeComponents,
     },
 };
 use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
 
-use super::response;
+use super::{attempts::Attempts, response};
 use crate::{
-    domain::{Action, Service},
-    telemetry::{AttemptOutcome, Metrics},
+    domain::{Action, Region, Service},
+    telemetry::{AttemptOutcome, AttemptTrace, Metrics},
 };
 
 /// Codes with which AWS says that there are too many requests, beside HTTP status 429.
 const THROTTLED: [&str; 3] = ["TooManyRequestsException", "ThrottlingException", "Throttling"];
 
-/// The client's interceptor; it changes nothing.
+/// The interceptor of a region's client.
 #[derive(Debug)]
 pub(super) struct Measure {
     pub(super) service: Service,
+    pub(super) region: Region,
     pub(super) metrics: Arc<Metrics>,
 }
 
@@ -41,7 +46,8 @@ struct Open {
     /// When it began, then when it was handed to the connection.
     at: Instant,
     is_sent: bool,
-    outcome: Option<AttemptOutcome>,
+    is_over: bool,
+    trace: AttemptTrace,
 }
 
 impl Storable for Open {
@@ -49,16 +55,17 @@ impl Storable for Open {
 }
 
 impl Open {
-    fn end(&mut self, outcome: AttemptOutcome) {
-        self.outcome = Some(outcome);
+    fn end(&mut self, outcome: AttemptOutcome, error: Option<String>) {
+        self.is_over = true;
+        self.trace.end(outcome, error);
         self.metrics.attempted(self.service, self.operation, outcome, self.at.elapsed());
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        if self.outcome.is_none() {
-            self.end(AttemptOutcome::GivenUp);
+        if !self.is_over {
+            self.end(AttemptOutcome::GivenUp, None);
         }
     }
 }
@@ -75,23 +82,41 @@ impl Intercept for Measure {
         _: &RuntimeComponents,
         bag: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let name = bag.load::<Metadata>().map(Metadata::name).unwrap_or_default();
+        let (service, name) = bag.load::<Metadata>().map(|call| (call.service(), call.name())).unwrap_or_default();
         let is_it = |action: &Action| action.service() == self.service && action.operation() == name;
         let operation = Action::ALL.into_iter().find(is_it).map_or("other", Action::operation);
         self.metrics.attempt();
+        let number = bag.load::<RequestAttempts>().map_or(0, |attempts| attempts.attempts().saturating_sub(1));
+        let trace = Attempts::current().trace().attempt(service, name, self.region.as_str(), number);
         let (metrics, service) = (Arc::clone(&self.metrics), self.service);
-        let open = Open { metrics, service, operation, at: Instant::now(), is_sent: false, outcome: None };
+        let open = Open { metrics, service, operation, at: Instant::now(), is_sent: false, is_over: false, trace };
         bag.interceptor_state().store_put(open);
+        Ok(())
+    }
+
+    /// After the signature, which does not cover the trace: gateways on the way may put themselves into it.
+    fn modify_before_transmit(
+        &self,
+        context: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        bag: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if let Some(open) = bag.get_mut_from_interceptor_state::<Open>() {
+            for (name, value) in open.trace.headers() {
+                context.request_mut().headers_mut().insert(name, value);
+            }
+        }
         Ok(())
     }
 
     fn read_before_transmit(
         &self,
-        _: &BeforeTransmitInterceptorContextRef<'_>,
+        context: &BeforeTransmitInterceptorContextRef<'_>,
         _: &RuntimeComponents,
         bag: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         if let Some(open) = bag.get_mut_from_interceptor_state::<Open>() {
+            open.trace.note("server.address", || host(context.request().uri()));
             (open.at, open.is_sent) = (Instant::now(), true);
         }
         Ok(())
@@ -103,16 +128,28 @@ impl Intercept for Measure {
         _: &RuntimeComponents,
         bag: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        if let Some(open) = bag.get_mut_from_interceptor_state::<Open>() {
-            let outcome = match context.output_or_error() {
-                Some(Ok(_)) => AttemptOutcome::Ok,
-                _ if !open.is_sent => AttemptOutcome::NotSent,
-                _ => context.response().map_or(AttemptOutcome::NoAnswer, refusal),
-            };
-            open.end(outcome);
+        let Some(open) = bag.get_mut_from_interceptor_state::<Open>() else { return Ok(()) };
+        let answer = context.response();
+        open.trace.note("http.response.status_code", || answer.map(|answer| i64::from(answer.status().as_u16())));
+        open.trace.note("aws.request_id", || answer.and_then(request_id));
+        let code = || answer.and_then(response::code);
+        match context.output_or_error() {
+            Some(Ok(_)) => open.end(AttemptOutcome::Ok, None),
+            _ if !open.is_sent => open.end(AttemptOutcome::NotSent, None),
+            _ => open.end(answer.map_or(AttemptOutcome::NoAnswer, refusal), code()),
         }
         Ok(())
     }
+}
+
+/// The host of a URI that the SDK has made.
+fn host(uri: &str) -> Option<String> {
+    uri.parse::<http::Uri>().ok()?.host().map(str::to_owned)
+}
+
+fn request_id(answer: &HttpResponse) -> Option<String> {
+    let headers = answer.headers();
+    headers.get("x-amzn-requestid").or_else(|| headers.get("x-amz-request-id")).map(str::to_owned)
 }
 
 /// What an answer that is no success says.

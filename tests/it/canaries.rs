@@ -9,6 +9,7 @@ use std::{future::pending, sync::Arc};
 
 use futures_util::future::join_all;
 use idp_proxy::domain::Action;
+use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpListener,
@@ -24,7 +25,8 @@ use self::{
 use crate::{
     rpcs::Rpc,
     support::{
-        Answer, Authority, Proxy, Scratch, ScriptedAws, audit_lines, configured, ended, get, tls_channel,
+        Answer, Authority, Collector, Proxy, Scratch, ScriptedAws, audit_lines, configured, ended, eventually, get,
+        tls_channel,
         tokens::{Signer, claims, jwks, section},
     },
 };
@@ -74,6 +76,7 @@ struct Stage {
     misplaced: Canaries,
     signer: Signer,
     token: String,
+    collector: Collector,
     proxy: Proxy,
     channel: Channel,
 }
@@ -106,11 +109,20 @@ impl Stage {
             if has_tls { &tls } else { "" }
         );
         let (secret, session) = (canaries.make("AWS's secret key"), canaries.make("AWS's session token"));
-        let environment = [("AWS_SECRET_ACCESS_KEY", &*secret), ("AWS_SESSION_TOKEN", &*session), ("RUST_LOG", filter)];
+        let collector = Collector::start(&[]).await;
+        let otlp = format!("http://{}", collector.address);
+        let environment = [
+            ("AWS_SECRET_ACCESS_KEY", &*secret),
+            ("AWS_SESSION_TOKEN", &*session),
+            ("RUST_LOG", filter),
+            ("IDP_PROXY__TELEMETRY__OTLP_ENDPOINT", &otlp),
+            ("OTEL_BSP_SCHEDULE_DELAY", "20"),
+            ("OTEL_BSP_MAX_QUEUE_SIZE", "100000"),
+        ];
         let proxy = configured(&scratch, &toml, endpoint, &environment).await;
         let channel =
             if has_tls { tls_channel(&proxy.address, &authority, None).await.unwrap() } else { proxy.channel().await };
-        Self { scratch, canaries, misplaced: Canaries::new(), signer, token, proxy, channel }
+        Self { scratch, canaries, misplaced: Canaries::new(), signer, token, collector, proxy, channel }
     }
 
     /// Sends a call with a good token, or what the call brings instead.
@@ -136,6 +148,9 @@ impl Stage {
         drop(last.send(&mut Grpc::new(self.channel.clone()), last.valid.clone(), &metadata).await);
         self.proxy.log_line(|line| (line["request_id"] == "the-last").then_some(())).await;
         ended(&self.scratch.join("audit.log"), "the-last").await;
+        let is_last = |span: &Value| span["attributes"]["idp_proxy.request_id"] == "the-last";
+        eventually("the last span", async || self.collector.spans().iter().any(is_last).then_some(())).await;
+        let spans: Vec<String> = self.collector.spans().iter().map(Value::to_string).collect();
         let (status, _, metrics) = get(&self.proxy.admin, "/metrics").await;
         assert_eq!(status, 200);
         let audit = std::fs::read_to_string(self.scratch.join("audit.log")).unwrap();
@@ -145,6 +160,7 @@ impl Stage {
             ("standard output", &self.proxy.stdout()),
             ("the metrics", &metrics),
             ("the audit", &audit),
+            ("the traces", &spans.join("\n")),
         ] {
             // Line by line, so that a leak is shown with the line that it is in.
             for line in text.lines() {
@@ -186,7 +202,7 @@ async fn run(stage: &mut Stage, aws: &ScriptedAws, form: usize) -> Told {
             told.note(&outcome, answered);
             let seen = aws.asked(call.rpc.action);
             assert!(if is_contended { !seen.is_empty() } else { seen.len() == 1 }, "{}: AWS was asked", outcome.name);
-            let body: serde_json::Value = serde_json::from_slice(&seen[0].body).unwrap_or_default();
+            let body: Value = serde_json::from_slice(&seen[0].body).unwrap_or_default();
             let texts = texts(&body);
             reached += echo.iter().filter(|secret| texts.contains(secret)).count();
         }
@@ -215,11 +231,11 @@ async fn run(stage: &mut Stage, aws: &ScriptedAws, form: usize) -> Told {
 }
 
 /// All texts in a document.
-fn texts(value: &serde_json::Value) -> Vec<String> {
+fn texts(value: &Value) -> Vec<String> {
     match value {
-        serde_json::Value::String(text) => vec![text.clone()],
-        serde_json::Value::Array(list) => list.iter().flat_map(texts).collect(),
-        serde_json::Value::Object(map) => map.values().flat_map(texts).collect(),
+        Value::String(text) => vec![text.clone()],
+        Value::Array(list) => list.iter().flat_map(texts).collect(),
+        Value::Object(map) => map.values().flat_map(texts).collect(),
         _ => Vec::new(),
     }
 }
@@ -239,7 +255,7 @@ async fn no_secret_is_told_to_anyone_whatever_happens_and_whatever_is_logged() {
 
 #[tokio::test]
 async fn no_secret_is_told_when_the_connection_to_aws_breaks() {
-    for answer in [None, Some("HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n{\"x\":\""), Some("garbage \u{fffd}")] {
+    for answer in [None, Some("HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n{\"x\":\""), Some("garbage \u{fffd}")] {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(async move {

@@ -37,4 +37,5 @@ mod rpcs;
 mod same_effect;
 mod serving;
 mod support;
+mod traces;
 mod workspacesweb;

@@ -58,9 +58,9 @@ async fn each_reader_gets_the_format_that_it_asks_for() {
     assert!(!text.contains("# UNIT") && !text.contains("# EOF"), "{text}");
     assert!(text.contains("# TYPE idp_proxy_confirmed_total counter\nidp_proxy_confirmed_total 0\n"), "{text}");
     // As a Prometheus server asks.
-    let accept = "accept: application/openmetrics-text;version=1.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1\r\n";
+    let accept = "accept: application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1\r\n";
     let (_, head, text) = get_with(&proxy.admin, "/metrics", accept).await;
-    assert!(head.contains("content-type: application/openmetrics-text; version=1.0"), "{head}");
+    assert!(head.contains("content-type: application/openmetrics-text; version=1.0.0"), "{head}");
     assert!(text.ends_with("# EOF\n"), "a whole OpenMetrics text");
     assert!(text.contains("# TYPE idp_proxy_confirmed counter\nidp_proxy_confirmed_total 0\n"), "{text}");
 }

@@ -1,6 +1,7 @@
 //! What the tests share: running processes, stand-ins for AWS, providers to make, and reading refusals.
 
 mod certificates;
+mod collector;
 mod envoy;
 mod guarded;
 mod http;
@@ -13,6 +14,7 @@ pub(crate) mod tokens;
 
 pub(crate) use self::{
     certificates::{Authority, Leaf, shake_hands, shown as shown_certificate, tls_channel},
+    collector::Collector,
     envoy::{Envoy, replaced},
     guarded::{audit_lines, configured, ended, eventually, lines_about, printed_outcome, within},
     http::{get, get_with, metric, metrics},

