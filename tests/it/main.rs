@@ -30,6 +30,7 @@ mod model;
 mod mtls;
 mod order;
 mod policy;
+mod prometheus;
 mod proofs;
 mod proto;
 mod readme;
