@@ -2,7 +2,7 @@
 //!
 //! A call goes through the modules in this order: `server` accepts it, names it and asks `identity` who calls;
 //! `service` hands it to the `pipeline`, which reads it into an `operation` (values of the `domain`), asks `policy`,
-//! and lets the operation call AWS through `upstream`. A `fault` of any stage becomes a gRPC status in `status`.
+//! waits for `quota`, and lets the operation call AWS through `upstream`. A `fault` of any stage becomes a gRPC status in `status`.
 
 pub mod audit;
 pub mod config;
@@ -15,6 +15,7 @@ pub mod operation;
 pub mod pipeline;
 pub mod policy;
 pub mod proto;
+pub mod quota;
 pub mod report;
 pub mod same_effect;
 pub mod server;
