@@ -10,12 +10,16 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration}
 use url::Url;
 
 pub use self::reader::Mistake;
-use self::{reader::Reader, source::Sources};
+use self::{
+    reader::{Limit, Reader},
+    source::Sources,
+};
 use crate::{
     audit::AuditSink,
     domain::UnknownKeys,
     identity::{Anonymous, JwtIssuer, KeySource, Mesh, MeshHeader, TrustedPeer},
     operation::Rules,
+    quota::Limits,
     server::{Listen, ServerSettings, TlsFiles},
     telemetry::{LogFormat, OtlpTarget, check_filter},
     upstream::{ClientLimits, check_endpoint},
@@ -60,6 +64,8 @@ pub struct Config {
     pub fingerprint_key_file: Option<PathBuf>,
     /// `[aws]`.
     pub aws: ClientLimits,
+    /// `[quota]`.
+    pub quota: Limits,
     /// `[validation]`.
     pub rules: Rules,
     /// `[telemetry]`.
@@ -129,6 +135,7 @@ impl Config {
         });
         let fingerprint_key_file = reader.optional("audit.fingerprint_key_file", |text| Ok(PathBuf::from(text)));
         let aws = client_limits(reader);
+        let quota = quota(reader, is_sandbox);
         let choices = [("reject", UnknownKeys::Reject), ("forward", UnknownKeys::Forward)];
         let unknown = reader.choice("validation.unknown_detail_keys", &choices);
         let choices = [("auto", LogFormat::Auto), ("pretty", LogFormat::Pretty), ("json", LogFormat::Json)];
@@ -145,6 +152,7 @@ impl Config {
             audit: audit?,
             fingerprint_key_file,
             aws: aws?,
+            quota,
             rules: Rules { unknown_detail_keys: unknown? },
             log_format: log_format?,
             traces,
@@ -268,6 +276,25 @@ fn check_sampler(name: &str, ratio: Option<f64>) -> Result<(), &'static str> {
         }
         "traceidratio" | "parentbased_traceidratio" => Err("needs a number from 0 to 1 in OTEL_TRACES_SAMPLER_ARG"),
         _ => Err("must be one of always_on, always_off and traceidratio, each also with parentbased_ before it"),
+    }
+}
+
+/// The sandbox's AWS has no request quotas, so there they hold only where they are asked for.
+fn quota(reader: &mut Reader, is_sandbox: bool) -> Limits {
+    let mut rate = |key: &str| {
+        let path = format!("quota.{key}");
+        let is_unlimited = is_sandbox && reader.is_default(&path);
+        match reader.limit(&path, 1..=100_000) {
+            Some(Limit::Of(rate)) if !is_unlimited => u32::try_from(rate).ok(),
+            // What cannot be read is noted, and ends the start.
+            _ => None,
+        }
+    };
+    Limits {
+        cognito_write: rate("cognito_write"),
+        cognito_read: rate("cognito_read"),
+        cognito_per_pool: rate("cognito_per_pool"),
+        workspacesweb: rate("workspacesweb"),
     }
 }
 

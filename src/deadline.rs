@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use http::HeaderMap;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
 
 use crate::fault::Deadline;
 
@@ -38,6 +39,25 @@ impl TimeLimit {
         }
         let margin = (asked / MARGIN_PART).min(MARGIN_MAX);
         Ok(Self { at: arrival + asked.saturating_sub(margin), whose: Deadline::Callers })
+    }
+
+    /// Does some work until this moment, or until the server gives up on what is in flight.
+    ///
+    /// # Errors
+    /// Whose limit it was. Work for which there is no time at all is not begun.
+    pub async fn bound<T>(self, given_up: &CancellationToken, work: impl Future<Output = T>) -> Result<T, Deadline> {
+        if given_up.is_cancelled() {
+            return Err(Deadline::Drain);
+        }
+        if self.at <= Instant::now() {
+            return Err(self.whose);
+        }
+        tokio::select! {
+            biased;
+            done = work => Ok(done),
+            () = given_up.cancelled() => Err(Deadline::Drain),
+            () = sleep_until(self.at) => Err(self.whose),
+        }
     }
 }
 

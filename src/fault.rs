@@ -6,6 +6,7 @@ use crate::{
     domain::{Violation, Violations},
     identity::Unidentified,
     policy::Denial,
+    quota::Limited,
     upstream::UpstreamFault,
 };
 
@@ -16,6 +17,8 @@ pub enum Deadline {
     Callers,
     /// The configured maximum.
     Ours,
+    /// The end of the time that a server which goes down has.
+    Drain,
 }
 
 /// Why a call failed.
@@ -37,6 +40,10 @@ pub enum Fault {
     Denied(Denial),
     /// The `request_id` is known from a request with other content.
     RequestIdReused,
+    /// A request quota of AWS's is used up for longer than the call can wait.
+    RateLimited(Limited),
+    /// The caller went away while the call waited for a quota.
+    CallerGone,
     /// More calls are in flight than the server takes.
     Overloaded,
     /// The server is going down.
@@ -74,10 +81,15 @@ impl fmt::Display for Fault {
             Self::UnknownEncoding => f.write_str("the request's encoding is not known"),
             Self::Denied(denial) => write!(f, "policy denied: {denial}"),
             Self::RequestIdReused => f.write_str("the request_id was used for other content"),
+            Self::RateLimited(limited) => {
+                write!(f, "the budget {} is used up for {} ms", limited.budget(), limited.wait.as_millis())
+            }
+            Self::CallerGone => f.write_str("the caller went away before anything was sent"),
             Self::Overloaded => f.write_str("too many calls in flight"),
             Self::Draining => f.write_str("the server is going down"),
             Self::OutOfTime { deadline: Deadline::Callers, .. } => f.write_str("the caller's deadline passed"),
             Self::OutOfTime { deadline: Deadline::Ours, .. } => f.write_str("the proxy's own limit passed"),
+            Self::OutOfTime { deadline: Deadline::Drain, .. } => f.write_str("the server went down before the end"),
             Self::Upstream(fault) => write!(f, "{fault}"),
             Self::Unrecorded => f.write_str("the audit line could not be written; nothing was sent to AWS"),
             Self::Internal => f.write_str("internal error"),

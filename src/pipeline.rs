@@ -1,5 +1,5 @@
-//! The order of a call: identity → parse → policy → same effect → audit → AWS → status. It is written here and nowhere
-//! else.
+//! The order of a call: identity → parse → policy → same effect → quota → audit → AWS → status. It is written here and
+//! nowhere else.
 
 use std::{
     sync::{
@@ -10,8 +10,11 @@ use std::{
 };
 
 use http::Extensions;
-use tokio::time::{Instant, timeout_at};
-use tokio_util::task::{AbortOnDropHandle, TaskTracker};
+use tokio::time::Instant;
+use tokio_util::{
+    sync::CancellationToken,
+    task::{AbortOnDropHandle, TaskTracker},
+};
 use tonic::{
     Request, Response, Status,
     metadata::{AsciiMetadataValue, MetadataMap},
@@ -26,6 +29,7 @@ use crate::{
     identity::Caller,
     operation::{Aws, CallContext, Operation, Rules},
     policy::{Permit, Policy},
+    quota::{Demand, Quota, Refusal, Spending},
     report::Report,
     same_effect::{Content, Flights, Likeness, Name, RequestIds, Share},
     status::{self, About},
@@ -46,6 +50,8 @@ pub struct Arrival {
     pub is_begun: Arc<AtomicBool>,
     /// Its place in a trace.
     pub trace: CallTrace,
+    /// That nobody waits for the answer any more.
+    pub gone: CancellationToken,
 }
 
 /// Everything a call goes through. A clone is a reference.
@@ -63,6 +69,8 @@ pub struct Stages {
     pub flights: Flights,
     /// Which content came under which `request_id`.
     pub request_ids: RequestIds,
+    /// AWS's request quotas, and who waits for them.
+    pub quota: Quota,
     /// The record of every call that reached policy.
     pub audit: Audit,
     /// The way to AWS.
@@ -73,6 +81,8 @@ pub struct Stages {
     pub limit: Duration,
     /// Knows the calls in flight, so that a drain can wait for them.
     pub tasks: TaskTracker,
+    /// That the server goes down and gives up on what is still in flight.
+    pub given_up: CancellationToken,
 }
 
 /// A call that has arrived and whose message has been decoded.
@@ -105,6 +115,16 @@ impl Pipeline {
         Self(Arc::new(stages))
     }
 
+    /// The server gives up on calls at `by`: those that wait and could not be sent before are refused now.
+    pub fn drain(&self, by: Instant) {
+        self.0.quota.drain(by);
+    }
+
+    /// When this is cancelled, every call in flight ends and says how far it came.
+    pub fn given_up(&self) -> &CancellationToken {
+        &self.0.given_up
+    }
+
     /// Serves one call: the only thing that a method of the gRPC services can do.
     ///
     /// It runs in a task of its own: a write is finished, logged and audited also when its caller goes away; a read is not.
@@ -115,6 +135,7 @@ impl Pipeline {
         let (metadata, extensions, message) = request.into_parts();
         let arrival = arrival(&extensions);
         arrival.is_begun.store(true, Ordering::Relaxed);
+        let _caller_is_there = arrival.gone.clone().drop_guard();
         let call = Call::<O> { arrival: arrival.clone(), metadata, caller: extensions.get().cloned(), message };
         let stages = Arc::clone(&self.0);
         let task = self.0.tasks.spawn(async move { stages.answer(call).await }.in_current_span());
@@ -218,14 +239,25 @@ impl Stages {
             return Err(Fault::RequestIdReused);
         }
         let may_try_again = operation.repeat() != Repeat::Once || request_id.is_some();
-        let is_good =
-            |brought: &Brought<O::Reply>| !may_try_again || !matches!(brought.outcome, Err(Fault::OutOfTime { .. }));
+        let is_good = |brought: &Brought<O::Reply>| match brought.outcome {
+            // Only that call's own caller, or its own deadline, was the reason, and nothing was sent.
+            Err(Fault::CallerGone | Fault::RateLimited(_)) => false,
+            Err(Fault::OutOfTime { .. }) => !may_try_again,
+            _ => true,
+        };
         let key = self.flights.key(&likeness).filter(|_| !subject.validate_only());
         let fly = async {
             let line = self.line(caller, &subject, true, policies, arrival);
             let derived_token = if subject.is_write() { likeness.client_token() } else { None };
             let context = CallContext { caller, began: arrival.at, deadline: limit.at, derived_token };
-            let outcome = self.fly(operation, permit, &context, limit, &line, attempts).await;
+            // 5 the quota: what cannot be sent in time is not sent
+            let outcome = match self.admit(caller, &subject, limit, &arrival.gone).await {
+                Ok(spending) => {
+                    attempts.pay_with(spending);
+                    self.fly(operation, permit, &context, limit, &line, attempts).await
+                }
+                Err(fault) => Err(fault),
+            };
             Brought { outcome, attempts: Arc::clone(attempts) }
         };
         let Some((brought, shared)) = self.flights.share(key, limit.at, is_good, fly).await else {
@@ -233,6 +265,32 @@ impl Stages {
         };
         (*attempts, *share) = (brought.attempts, shared);
         brought.outcome
+    }
+
+    /// Leave to send one request to AWS, as soon as its quotas allow it and the other callers have had their turns.
+    async fn admit(
+        &self,
+        caller: &Caller,
+        subject: &Subject<'_>,
+        limit: TimeLimit,
+        gone: &CancellationToken,
+    ) -> Result<Spending, Fault> {
+        let asked = Instant::now();
+        let demand = Demand { caller: caller.id(), account: None, subject, deadline: limit.at };
+        // Nothing has been sent yet, so a write without a caller need not be made either.
+        let admitted = gone.run_until_cancelled(self.quota.admit(demand)).await.ok_or(Fault::CallerGone)?;
+        let budget = match &admitted {
+            Ok(spending) => Some(spending.budget()),
+            Err(Refusal::Limited(limited)) => Some(limited.budget()),
+            Err(Refusal::Draining) => None,
+        };
+        if let Some(budget) = budget {
+            self.metrics.quota_waited(budget, asked.elapsed());
+        }
+        admitted.map_err(|refusal| match refusal {
+            Refusal::Limited(limited) => Fault::RateLimited(limited),
+            Refusal::Draining => Fault::Draining,
+        })
     }
 
     /// The part of a call that equal calls share.
@@ -247,19 +305,16 @@ impl Stages {
     ) -> Result<O::Reply, Fault> {
         let is_write = operation.subject().is_write();
         let out_of_time =
-            || Fault::OutOfTime { deadline: limit.whose, may_have_been_applied: is_write && attempts.has_sent() };
-        // 5 the record, before anything changes: without it nothing does
+            |deadline| Fault::OutOfTime { deadline, may_have_been_applied: is_write && attempts.has_sent() };
+        // 6 the record, before anything changes: without it nothing does
         if is_write {
-            let recorded = timeout_at(limit.at, self.audit.record(line)).await.map_err(|_| out_of_time())?;
+            let recorded = limit.bound(&self.given_up, self.audit.record(line)).await.map_err(out_of_time)?;
             recorded.map_err(|_| Fault::Unrecorded)?;
         }
-        // 6 AWS; `timeout_at` would let the call begin before it looks at the clock
-        if limit.at <= Instant::now() {
-            return Err(out_of_time());
-        }
+        // 7 AWS
         let _noted = is_write.then(|| self.flights.begin_write());
-        let call = timeout_at(limit.at, operation.call(&self.aws, permit, context));
-        let in_time = attempts.watch(call).await.map_err(|_| out_of_time())?;
+        let call = limit.bound(&self.given_up, operation.call(&self.aws, permit, context));
+        let in_time = attempts.watch(call).await.map_err(out_of_time)?;
         in_time.map_err(|fault| Fault::Upstream(Box::new(fault)))
     }
 
@@ -291,7 +346,14 @@ impl Arrival {
     /// A call whose headers have just been read, under the id that it came with or a new one.
     pub fn now(given: Option<&str>, trace: CallTrace) -> Self {
         let request_id = given.map_or_else(|| uuid::Uuid::new_v4().to_string().into(), Into::into);
-        Self { request_id, is_id_given: given.is_some(), at: Instant::now(), is_begun: Arc::default(), trace }
+        Self {
+            request_id,
+            is_id_given: given.is_some(),
+            at: Instant::now(),
+            is_begun: Arc::default(),
+            gone: CancellationToken::new(),
+            trace,
+        }
     }
 
     /// The id as a header's value.

@@ -10,8 +10,9 @@ mod front;
 mod listen;
 mod tls;
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, pin::pin, sync::Arc, time::Duration};
 
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::service::Routes;
 use tonic_health::{ServingStatus, server::HealthReporter};
@@ -38,6 +39,17 @@ pub const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
 /// For answers to leave and peers to close when no call is in flight any more; health watches, which never end, are cut
 /// after it.
 const LINGER: Duration = Duration::from_millis(500);
+
+/// For calls that are given up to say how far they came, before the drain time is over.
+const PARTING: Duration = Duration::from_secs(1);
+
+/// For the last answers to leave, even where the drain time is over.
+const FLUSH: Duration = Duration::from_millis(100);
+
+/// When a server that has begun to go down gives up on calls in flight, and when it should be down.
+fn ends(begun: Instant, drain_max: Duration) -> (Instant, Instant) {
+    (begun + drain_max.saturating_sub(PARTING.min(drain_max / 10)), begun + drain_max)
+}
 
 /// How the server serves.
 #[derive(Clone, Debug)]
@@ -93,8 +105,8 @@ impl Server {
         bound.map_or_else(|| "off".to_owned(), |address| address.to_string())
     }
 
-    /// Serves until `stop`, then drains: health says `NOT_SERVING`, connections are told to go, calls in flight finish.
-    /// Answers whether all of them did within the drain time.
+    /// Serves until `stop`, then drains: it is not ready, health says `NOT_SERVING`, connections are told to go, calls in
+    /// flight finish. Answers whether all of them did within the drain time; those that did not have been told so.
     ///
     /// # Errors
     /// When the services cannot be built.
@@ -108,8 +120,9 @@ impl Server {
         stop: CancellationToken,
     ) -> Result<bool, Box<dyn std::error::Error + Send + Sync>> {
         let Self { settings, listener, admin } = self;
-        let (reporter, routes) = routes(pipeline, settings.has_reflection).await?;
-        let front = Front::new(routes, identity, &settings, (Arc::clone(&metrics), traces), stop.clone());
+        let (reporter, routes) = routes(pipeline.clone(), settings.has_reflection).await?;
+        let given_up = pipeline.given_up().clone();
+        let front = Front::new(routes, identity, &settings, (Arc::clone(&metrics), traces), stop.clone(), given_up);
         let in_flight = front.in_flight();
 
         let admin_stop = CancellationToken::new();
@@ -117,14 +130,19 @@ impl Server {
             tokio::spawn(Arc::clone(tls).follow_changes(stop.clone(), Arc::clone(&metrics)));
         }
         let admin = admin.map(|admin| tokio::spawn(admin::serve(admin, metrics, stop.clone(), admin_stop.clone())));
-        let connections = connections::serve(listener, tls, front, settings.connections_max, stop.clone());
+        let go_away = CancellationToken::new();
+        let connections = connections::serve(listener, tls, front, settings.connections_max, go_away.clone());
         let mut connections = tokio::spawn(connections);
 
         stop.cancelled().await;
+        // Not ready from here on. Then whoever watches is told, and then the connections, so that nobody comes back.
         tracing::info!("draining");
         for name in health_names() {
             reporter.set_service_status(name, ServingStatus::NotServing).await;
         }
+        go_away.cancel();
+        let (last_call, down) = ends(Instant::now(), settings.drain_max);
+        pipeline.drain(last_call);
         // Every call holds a place, so all places together are free when no call is in flight.
         let places = u32::try_from(settings.in_flight_max).unwrap_or(u32::MAX);
         let calls_done = async {
@@ -132,8 +150,15 @@ impl Server {
             tasks.close();
             tasks.wait().await;
         };
-        let is_clean = tokio::time::timeout(settings.drain_max, calls_done).await.is_ok();
-        if tokio::time::timeout(LINGER, &mut connections).await.is_err() {
+        let mut calls_done = pin!(calls_done);
+        let is_clean = timeout_at(last_call, &mut calls_done).await.is_ok();
+        if !is_clean {
+            tracing::warn!("calls that are still in flight are given up");
+            pipeline.given_up().cancel();
+            drop(timeout(PARTING, calls_done).await);
+        }
+        let lingering = LINGER.min(down.saturating_duration_since(Instant::now())).max(FLUSH);
+        if timeout(lingering, &mut connections).await.is_err() {
             connections.abort();
         }
         admin_stop.cancel();

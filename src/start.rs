@@ -15,6 +15,7 @@ use crate::{
     operation::Aws,
     pipeline::{Pipeline, Stages},
     policy::Policy,
+    quota::Quota,
     same_effect::{Flights, RequestIds},
     server::{Listen, Server, Tls},
     status,
@@ -29,6 +30,9 @@ pub type AnyError = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Misconfigured(String);
+
+/// Of the calls in flight, every second one may wait for a quota: the others' places are for calls that need not.
+const WAITING_PART: usize = 2;
 
 /// Bytes that a fingerprint key must have at least: those of the hash.
 const KEY_BYTES_MIN: usize = 32;
@@ -123,11 +127,13 @@ pub async fn serve(config: Config, parts: Parts) -> Result<bool, AnyError> {
         policy,
         flights: Flights::default(),
         request_ids: RequestIds::default(),
+        quota: Quota::new(config.quota, config.server.in_flight_max / WAITING_PART),
         audit: audit.clone(),
         aws: Aws { upstream, fingerprinter },
         metrics: Arc::clone(&metrics),
         limit: config.server.deadline_max,
         tasks: tasks.clone(),
+        given_up: CancellationToken::new(),
     });
     if let Some(tokens) = &tokens {
         tokio::spawn(Arc::clone(tokens).keep_fresh(stop.clone(), Arc::clone(&metrics)));

@@ -4,7 +4,7 @@ use std::{fmt, ops::RangeInclusive};
 
 use toml::Value;
 
-use super::source::Sources;
+use super::source::{DEFAULTS_PLACE, Sources};
 
 /// One mistake in the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,6 +21,18 @@ impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// The word for no limit.
+const UNLIMITED: &str = "unlimited";
+
+/// A number that may be left open, in a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Limit {
+    /// This much.
+    Of(u64),
+    /// As much as there is.
+    None,
 }
 
 /// Settings that have not been taken yet, and the mistakes so far.
@@ -121,6 +133,26 @@ impl Reader {
             self.mistake(path, &format!("must be a whole number from {} to {}", range.start(), range.end()));
         }
         number
+    }
+
+    /// A whole number within `range`, or that there is no limit.
+    pub(super) fn limit(&mut self, path: &str, range: RangeInclusive<u64>) -> Option<Limit> {
+        let value = self.take(path)?;
+        if value.as_str() == Some(UNLIMITED) {
+            return Some(Limit::None);
+        }
+        let number = value.as_integer().and_then(|number| u64::try_from(number).ok());
+        let number = number.filter(|number| range.contains(number));
+        if number.is_none() {
+            let why = format!("must be a whole number from {} to {}, or \"{UNLIMITED}\"", range.start(), range.end());
+            self.mistake(path, &why);
+        }
+        number.map(Limit::Of)
+    }
+
+    /// Whether nobody has set it.
+    pub(super) fn is_default(&self, path: &str) -> bool {
+        self.sources.values.get(path).is_some_and(|(_, place)| place == DEFAULTS_PLACE)
     }
 
     /// The mistakes, with every key that nobody took.

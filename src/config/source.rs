@@ -9,6 +9,9 @@ use super::{DEFAULTS, Flags, Mistake};
 /// Prefix of our variables: `IDP_PROXY__SECTION__KEY`.
 const PREFIX: &str = "IDP_PROXY__";
 
+/// Where a setting comes from that nobody has set.
+pub(super) const DEFAULTS_PLACE: &str = "the defaults";
+
 /// All settings by path (`server.listen`), and where each was set.
 #[derive(Debug)]
 pub(super) struct Sources {
@@ -19,7 +22,7 @@ impl Sources {
     pub(super) fn read(flags: &Flags, environment: &BTreeMap<String, String>) -> Result<Self, Vec<Mistake>> {
         let mut sources = Self { values: BTreeMap::new() };
         let defaults: Table = DEFAULTS.parse().map_err(|why| vec![Mistake::new("the defaults", &format!("{why}"))])?;
-        sources.add("", &defaults, "the defaults");
+        sources.add("", &defaults, DEFAULTS_PLACE);
         if let Some(file) = &flags.file {
             let place = file.display().to_string();
             let text = std::fs::read_to_string(file)

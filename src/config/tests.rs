@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Config, Flags};
+use crate::quota::Limits;
 
 fn environment(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
@@ -62,4 +63,22 @@ fn the_sandbox_is_for_this_machine_only() {
     let flags = Flags { listen: Some("0.0.0.0:1".to_owned()), ..sandbox() };
     let found = Config::load(&flags, &BTreeMap::new()).unwrap_err();
     assert!(found[0].to_string().contains("sandbox"), "{found:?}");
+}
+
+#[test]
+fn awss_own_quotas_hold_unless_told_otherwise_and_in_the_sandbox_only_what_is_set() {
+    let served = [
+        ("IDP_PROXY__IDENTITY__ANONYMOUS", "allow_for_test_purposes_only"),
+        ("IDP_PROXY__POLICY__DIRECTORY", "policies"),
+    ];
+    let set = [("IDP_PROXY__QUOTA__COGNITO_WRITE", "7"), ("IDP_PROXY__QUOTA__COGNITO_READ", "unlimited")];
+    let load = |flags: Flags, pairs: &[(&str, &str)]| Config::load(&flags, &environment(pairs)).unwrap().quota;
+    let limits = |all: [Option<u32>; 4]| {
+        let [cognito_write, cognito_read, cognito_per_pool, workspacesweb] = all;
+        Limits { cognito_write, cognito_read, cognito_per_pool, workspacesweb }
+    };
+    assert_eq!(load(Flags::default(), &served), limits([Some(15), Some(20), Some(5), Some(10)]));
+    assert_eq!(load(Flags::default(), &[served, set].concat()), limits([Some(7), None, Some(5), Some(10)]));
+    assert_eq!(load(sandbox(), &[]), limits([None; 4]));
+    assert_eq!(load(sandbox(), &set), limits([Some(7), None, None, None]));
 }

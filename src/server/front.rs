@@ -14,7 +14,7 @@ use http::{HeaderMap, HeaderValue, Request, Response};
 use hyper::body::Incoming;
 use tokio::{
     sync::{Semaphore, SemaphorePermit, TryAcquireError},
-    time::timeout_at,
+    time::timeout,
 };
 use tokio_util::sync::CancellationToken;
 use tonic::{body::Body, service::Routes};
@@ -51,6 +51,7 @@ struct Shared {
     in_flight: Arc<Semaphore>,
     limit: Duration,
     stop: CancellationToken,
+    given_up: CancellationToken,
 }
 
 impl Front {
@@ -60,10 +61,11 @@ impl Front {
         settings: &ServerSettings,
         (metrics, traces): (Arc<Metrics>, Traces),
         stop: CancellationToken,
+        given_up: CancellationToken,
     ) -> Self {
         let in_flight = Arc::new(Semaphore::new(settings.in_flight_max));
         let limit = settings.deadline_max;
-        let shared = Arc::new(Shared { identity, metrics, traces, in_flight, limit, stop });
+        let shared = Arc::new(Shared { identity, metrics, traces, in_flight, limit, stop, given_up });
         Self { routes, shared, peer: Arc::default() }
     }
 
@@ -187,19 +189,19 @@ async fn serve(
     // A limit that cannot be read is the pipeline's to refuse, after identity.
     let ours = TimeLimit { at: arrival.at + shared.limit, whose: Deadline::Ours };
     let limit = TimeLimit::of(request.headers(), arrival.at, shared.limit).unwrap_or(ours);
-    let out_of_time = |may_have_been_applied| Fault::OutOfTime { deadline: limit.whose, may_have_been_applied };
-    let caller = timeout_at(limit.at, shared.identity.identify(peer, request.headers())).await;
-    let caller = caller.map_err(|_| out_of_time(false))?.map_err(Fault::Unidentified)?;
+    let unread = |deadline| Fault::OutOfTime { deadline, may_have_been_applied: false };
+    let caller = limit.bound(&shared.given_up, shared.identity.identify(peer, request.headers())).await;
+    let caller = caller.map_err(unread)?.map_err(Fault::Unidentified)?;
     request.extensions_mut().insert(caller);
     // The pipeline keeps the limit by itself; this one ends a message that never arrives.
     let mut answer = pin!(forward(routes, request));
-    if let Ok(answer) = timeout_at(limit.at, &mut answer).await {
-        return Ok(answer);
-    }
-    if !arrival.is_begun.load(Ordering::Relaxed) {
-        return Err(out_of_time(false));
-    }
-    timeout_at(limit.at + SLACK, answer).await.map_err(|_| out_of_time(action.is_write()))
+    let deadline = match limit.bound(&shared.given_up, &mut answer).await {
+        Ok(answer) => return Ok(answer),
+        Err(deadline) if !arrival.is_begun.load(Ordering::Relaxed) => return Err(unread(deadline)),
+        Err(deadline) => deadline,
+    };
+    let out_of_time = |_| Fault::OutOfTime { deadline, may_have_been_applied: action.is_write() };
+    timeout(SLACK, answer).await.map_err(out_of_time)
 }
 
 impl Shared {

@@ -11,8 +11,9 @@ use super::{
     upstream,
 };
 use crate::{
-    domain::{Effect, Resource, Service},
+    domain::{Action, Effect, Resource, Service},
     fault::Fault,
+    quota::{Bottleneck, Limited},
     upstream::{AwsError, Cause, UpstreamFault},
 };
 
@@ -27,9 +28,13 @@ const AWS_TEXT_BYTES_MAX: usize = 400;
 /// Bytes of a name or code that AWS put into an answer.
 const NAME_BYTES_MAX: usize = 256;
 
-/// How long to wait before another try: what AWS asks for, else a second and a random part of another, so that
-/// callers who were refused together do not come back together.
+/// How long to wait before another try: until our own queue would have served it, or what AWS asks for, else a second
+/// and a random part of another, so that callers who were refused together do not come back together.
 pub(super) fn delay(fault: &Fault) -> Duration {
+    if let Fault::RateLimited(limited) = fault {
+        // Not all at the very moment at which one of them would have been served.
+        return limited.wait.mul_f64(rand::random_range(1.0..1.25)).max(Duration::from_millis(1));
+    }
     let asked = upstream(fault).and_then(aws_error).and_then(|error| error.retry_after);
     asked.unwrap_or_else(|| Duration::from_millis(rand::random_range(1000..2000)))
 }
@@ -202,7 +207,7 @@ fn extra(row: &Row, fault: &Fault, about: &About<'_>, details: &mut ErrorDetails
                 Resource::Portal(portal) => Some(portal.account()),
                 Resource::UserPool(_) => None,
             });
-            details.set_quota_failure(vec![quota(row, fault, error, &name, account)]);
+            details.set_quota_failure(vec![quota(row, fault, error, &name, account, about)]);
         }
         Extra::Precondition(kind) => {
             details.set_precondition_failure(vec![PreconditionViolation::new(kind, name, row.text)]);
@@ -224,7 +229,17 @@ fn extra(row: &Row, fault: &Fault, about: &About<'_>, details: &mut ErrorDetails
 }
 
 /// The quota that is used up, in AWS's own names where it gives them.
-fn quota(row: &Row, fault: &Fault, error: Option<&AwsError>, resource: &str, account: Option<&str>) -> QuotaViolation {
+fn quota(
+    row: &Row,
+    fault: &Fault,
+    error: Option<&AwsError>,
+    resource: &str,
+    account: Option<&str>,
+    about: &About<'_>,
+) -> QuotaViolation {
+    if let Fault::RateLimited(limited) = fault {
+        return share(row, limited, about);
+    }
     let Some(fault) = upstream(fault) else {
         return QuotaViolation { description: row.text.to_owned(), ..QuotaViolation::default() };
     };
@@ -251,6 +266,32 @@ fn quota(row: &Row, fault: &Fault, error: Option<&AwsError>, resource: &str, acc
             .unwrap_or_else(|| service.aws_name().to_owned()),
         quota_metric: metric.to_owned(),
         quota_id: text(error.and_then(|error| error.quota_code.as_ref())).unwrap_or_default(),
+        ..QuotaViolation::default()
+    }
+}
+
+/// The part of one of AWS's quotas that this replica may spend.
+fn share(row: &Row, limited: &Limited, about: &About<'_>) -> QuotaViolation {
+    let action = about.action.map(Action::operation).unwrap_or_default();
+    let (subject, metric, code) = match (limited.held_by, about.subject.map(|(subject, _)| subject.resource)) {
+        (Bottleneck::Pool, Some(Resource::UserPool(pool))) => (format!("userPools/{}", pool.as_str()), action, ""),
+        (_, Some(Resource::Portal(portal))) => {
+            let subject = format!("{}:{}", portal.account(), portal.region());
+            (subject, limited.category.aws_name(), limited.category.aws_code())
+        }
+        (_, Some(Resource::UserPool(pool))) => {
+            let subject = format!("region:{}", pool.region());
+            (subject, limited.category.aws_name(), limited.category.aws_code())
+        }
+        (_, None) => Default::default(),
+    };
+    QuotaViolation {
+        subject,
+        description: format!("{}: {} requests per second from this replica", row.text, limited.rate),
+        api_service: about.action.map(|action| action.service().aws_name().to_owned()).unwrap_or_default(),
+        quota_metric: metric.to_owned(),
+        quota_id: code.to_owned(),
+        quota_value: i64::from(limited.rate),
         ..QuotaViolation::default()
     }
 }

@@ -5,7 +5,7 @@
 //! printed form.
 
 use tonic::Code::{
-    self, Aborted, AlreadyExists, DeadlineExceeded, FailedPrecondition, Internal, InvalidArgument, NotFound,
+    self, Aborted, AlreadyExists, Cancelled, DeadlineExceeded, FailedPrecondition, Internal, InvalidArgument, NotFound,
     PermissionDenied, ResourceExhausted, Unauthenticated, Unavailable, Unimplemented, Unknown,
 };
 
@@ -332,6 +332,15 @@ pub(super) static TABLE: &[Row] = &[
     ),
     own(Own::Denied, PermissionDenied, "POLICY_DENIED", "policy does not allow this call"),
     own(Own::RequestIdReused, InvalidArgument, "REQUEST_ID_REUSED", REQUEST_ID_REUSED).with(Extra::Field("request_id")),
+    own(
+        Own::RateLimited,
+        ResourceExhausted,
+        "PROXY_RATE_LIMITED",
+        "a request quota at AWS is used up for longer than this call can wait; nothing was sent",
+    )
+    .with(Extra::Rate)
+    .retry(Retry::After),
+    own(Own::CallerGone, Cancelled, "CALLER_GONE", "the caller went away before anything was sent"),
     own(Own::Overloaded, Unavailable, "PROXY_OVERLOADED", "more calls are in flight than this server takes")
         .retry(Retry::Free),
     own(Own::Draining, Unavailable, "PROXY_DRAINING", "the server is going down").retry(Retry::Free),
@@ -339,6 +348,14 @@ pub(super) static TABLE: &[Row] = &[
     row(Trigger::Own(Own::OursDeadline), Unavailable, "AWS_TIMEOUT", "the call took longer than this server allows")
         .but_once(Unknown, "OUTCOME_UNKNOWN")
         .retry(Retry::After),
+    row(
+        Trigger::Own(Own::DrainDeadline),
+        Unavailable,
+        "PROXY_DRAINING",
+        "the server went down before the call was done",
+    )
+    .but_once(Unknown, "OUTCOME_UNKNOWN")
+    .retry(Retry::Free),
     own(Own::Unrecorded, Internal, "PROXY_INTERNAL", "the call could not be recorded, so it was not made"),
     own(Own::Internal, Internal, "PROXY_INTERNAL", "the proxy failed"),
 ];

@@ -1,7 +1,7 @@
 //! The table itself: its printed form, that every failure has a row and every row a failure, and the bounds on
 //! what an error may weigh.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, fs, path::Path, time::Duration};
 
 use tonic::Code;
 use tonic_types::StatusExt as _;
@@ -13,10 +13,11 @@ use super::{
 };
 use crate::{
     domain::{
-        Action, Details, Effect, ProviderType, Region, Repeat, Resource, Service, Subject, TypeOfDetails, UnknownKeys,
-        UserPoolId, Violations,
+        Action, Details, Effect, PortalArn, ProviderType, Region, Repeat, Resource, Service, Subject, TypeOfDetails,
+        UnknownKeys, UserPoolId, Violations,
     },
     fault::Fault,
+    quota::{Bottleneck, Category, Limited},
     upstream::{AwsError, Cause, Executed, FieldError, SdkFailure, UpstreamFault},
 };
 
@@ -181,6 +182,11 @@ fn example(row: &Row, action: Action) -> Fault {
     }
 }
 
+fn limited() -> Limited {
+    let (category, held_by) = (Category::CognitoWrite, Bottleneck::Pool);
+    Limited { wait: Duration::from_millis(1500), category, held_by, rate: 5 }
+}
+
 fn own_fault(own: Own) -> Fault {
     let out_of_time = |deadline| Fault::OutOfTime { deadline, may_have_been_applied: false };
     match own {
@@ -192,10 +198,13 @@ fn own_fault(own: Own) -> Fault {
         Own::UnknownEncoding => Fault::UnknownEncoding,
         Own::RequestIdReused => Fault::RequestIdReused,
         Own::Denied => Fault::Denied(crate::policy::Denial::NotPermitted),
+        Own::RateLimited => Fault::RateLimited(limited()),
+        Own::CallerGone => Fault::CallerGone,
         Own::Overloaded => Fault::Overloaded,
         Own::Draining => Fault::Draining,
         Own::CallersDeadline => out_of_time(crate::fault::Deadline::Callers),
         Own::OursDeadline => out_of_time(crate::fault::Deadline::Ours),
+        Own::DrainDeadline => out_of_time(crate::fault::Deadline::Drain),
         Own::Unrecorded => Fault::Unrecorded,
         Own::Internal => Fault::Internal,
     }
@@ -241,6 +250,7 @@ fn what_may_have_been_executed_once_is_never_unavailable_since_meshes_replay_tha
                 use SdkFailure::{ConnectTimeout, CredentialsUnavailable, Unreachable};
                 [CredentialsUnavailable, Unreachable, ConnectTimeout].contains(&failure)
             }
+            // Nothing was sent.
             Trigger::Own(own) => [Own::Overloaded, Own::Draining].contains(&own),
             Trigger::Http(_) | Trigger::Http5xx | Trigger::HttpOther => false,
         };
@@ -250,6 +260,38 @@ fn what_may_have_been_executed_once_is_never_unavailable_since_meshes_replay_tha
 
 fn about(subject: Option<(&'static Subject<'static>, Repeat)>) -> About<'static> {
     About { action: Some(Action::CognitoCreate), subject, request_id: "request-1" }
+}
+
+#[test]
+fn a_call_without_its_share_of_a_quota_is_told_which_and_when_to_come_again() {
+    let pool = UserPoolId::parse("us-east-1_Abc".to_owned()).unwrap();
+    let portal = "arn:aws:workspaces-web:eu-west-1:111122223333:portal/00000000-0000-4000-8000-000000000001";
+    let portal = PortalArn::parse(portal.to_owned()).unwrap();
+    let told = |action, resource, limited| {
+        let subject = Subject::new(action, resource, None);
+        let about = About { action: Some(action), subject: Some((&subject, Repeat::Once)), request_id: "r" };
+        let status = of(&Fault::RateLimited(limited), &about);
+        let pause = status.metadata().get("grpc-retry-pushback-ms").unwrap().to_str().unwrap().parse().unwrap();
+        let delay = status.get_details_retry_info().unwrap().retry_delay.unwrap();
+        assert_eq!(delay.as_millis(), pause);
+        assert!((1500..1875).contains(&pause), "{pause}");
+        let quota = status.get_details_quota_failure().unwrap().violations.remove(0);
+        (quota.subject, quota.api_service, quota.quota_metric, quota.quota_id, quota.quota_value)
+    };
+    let wanted = |all: [&str; 4], rate| (all[0].into(), all[1].into(), all[2].into(), all[3].into(), rate);
+    assert_eq!(
+        told(Action::CognitoCreate, Resource::UserPool(&pool), limited()),
+        wanted(["userPools/us-east-1_Abc", "cognito-idp", "CreateIdentityProvider", ""], 5)
+    );
+    let category = Limited { held_by: Bottleneck::Category, rate: 15, ..limited() };
+    assert_eq!(
+        told(Action::CognitoCreate, Resource::UserPool(&pool), category),
+        wanted(["region:us-east-1", "cognito-idp", "UserPoolResourceUpdate", "L-B7575496"], 15)
+    );
+    assert_eq!(
+        told(Action::WebGet, Resource::Portal(&portal), Limited { category: Category::WorkspacesWeb, ..category }),
+        wanted(["111122223333:eu-west-1", "workspaces-web", "RequestRate", ""], 15)
+    );
 }
 
 #[test]

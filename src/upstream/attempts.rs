@@ -1,7 +1,7 @@
 //! What is really sent to AWS for one call and how it went, without a configuration override for each call.
 
 use std::sync::{
-    Arc, Mutex, PoisonError,
+    Arc, Mutex, OnceLock, PoisonError,
     atomic::{AtomicBool, AtomicU32, Ordering},
 };
 
@@ -16,13 +16,14 @@ use aws_smithy_runtime_api::{
             },
             dyn_dispatch_hint,
         },
+        orchestrator::Metadata,
         runtime_components::RuntimeComponents,
     },
 };
 use aws_smithy_types::{DateTime, config_bag::ConfigBag, date_time::Format};
 
-use super::{classify, endpoint, failure::Executed};
-use crate::telemetry::CallTrace;
+use super::{classify, endpoint, failure::Executed, response};
+use crate::{quota::Spending, telemetry::CallTrace};
 
 tokio::task_local! {
     /// The call that the current task makes. The SDK runs its orchestration in the task that awaits it.
@@ -38,6 +39,8 @@ pub struct Attempts {
     is_confirmed: AtomicBool,
     answered: Mutex<Answered>,
     trace: CallTrace,
+    /// Where each request is paid for.
+    spending: OnceLock<Spending>,
 }
 
 /// What the last answer said of itself.
@@ -62,6 +65,12 @@ impl Attempts {
     /// Runs a call so that its attempts are counted here.
     pub async fn watch<F: Future>(self: &Arc<Self>, call: F) -> F::Output {
         CURRENT.scope(Arc::clone(self), call).await
+    }
+
+    /// Every request that is sent from now on is paid for there.
+    pub fn pay_with(&self, spending: Spending) {
+        // A call asks for leave once; a second one would be given back unspent.
+        drop(self.spending.set(spending));
     }
 
     /// How many attempts were begun.
@@ -133,10 +142,14 @@ impl Intercept for Watch {
         &self,
         context: &BeforeTransmitInterceptorContextRef<'_>,
         _: &RuntimeComponents,
-        _: &mut ConfigBag,
+        bag: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         endpoint::check_endpoint(context.request().uri())?;
-        Attempts::current().has_sent.store(true, Ordering::Relaxed);
+        let attempts = Attempts::current();
+        attempts.has_sent.store(true, Ordering::Relaxed);
+        if let Some(spending) = attempts.spending.get() {
+            spending.sent(operation(bag));
+        }
         Ok(())
     }
 
@@ -158,14 +171,24 @@ impl Intercept for Watch {
         &self,
         context: &FinalizerInterceptorContextRef<'_>,
         _: &RuntimeComponents,
-        _: &mut ConfigBag,
+        bag: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         if let Some(Err(error)) = context.output_or_error() {
             let attempts = Attempts::current();
+            if let Some(spending) =
+                attempts.spending.get().filter(|_| context.response().is_some_and(response::is_throttle))
+            {
+                spending.throttled(operation(bag));
+            }
             if classify::executed(context.response(), error, attempts.has_sent()) == Executed::Maybe {
                 attempts.has_doubt.store(true, Ordering::Relaxed);
             }
         }
         Ok(())
     }
+}
+
+/// AWS's name of what is being called.
+fn operation(bag: &ConfigBag) -> &str {
+    bag.load::<Metadata>().map(Metadata::name).unwrap_or_default()
 }

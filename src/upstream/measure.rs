@@ -26,9 +26,6 @@ use crate::{
     telemetry::{AttemptOutcome, AttemptTrace, Metrics},
 };
 
-/// Codes with which AWS says that there are too many requests, beside HTTP status 429.
-const THROTTLED: [&str; 3] = ["TooManyRequestsException", "ThrottlingException", "Throttling"];
-
 /// The interceptor of a region's client.
 #[derive(Debug)]
 pub(super) struct Measure {
@@ -155,10 +152,8 @@ fn request_id(answer: &HttpResponse) -> Option<String> {
 /// What an answer that is no success says.
 fn refusal(answer: &HttpResponse) -> AttemptOutcome {
     let status = answer.status().as_u16();
-    let is_throttled = || response::code(answer).is_some_and(|code| THROTTLED.contains(&code.as_str()));
     match status {
-        429 => AttemptOutcome::Throttled,
-        400.. if is_throttled() => AttemptOutcome::Throttled,
+        _ if response::is_throttle(answer) => AttemptOutcome::Throttled,
         500.. => AttemptOutcome::Failed,
         400.. => AttemptOutcome::Refused,
         // A success that makes no sense.

@@ -46,6 +46,15 @@ pub(super) fn code(response: &HttpResponse) -> Option<String> {
     read(response).code
 }
 
+/// Codes with which AWS says that there are too many requests, beside HTTP status 429.
+const THROTTLED: [&str; 3] = ["TooManyRequestsException", "ThrottlingException", "Throttling"];
+
+/// Whether an answer says that there are too many requests.
+pub(super) fn is_throttle(response: &HttpResponse) -> bool {
+    let is_named = || code(response).is_some_and(|code| THROTTLED.contains(&code.as_str()));
+    response.status().as_u16() == 429 || (response.status().as_u16() >= 400 && is_named())
+}
+
 /// The code without the namespace before `#` and the URL after `:`; nothing if it is not a plausible code.
 fn plain(raw: &str) -> Option<String> {
     let code = raw.split(':').next()?.rsplit('#').next()?.trim();

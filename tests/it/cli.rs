@@ -77,6 +77,12 @@ directory = 7
 sink = ""
 [aws]
 attempts_max = 11
+[quota]
+cognito_write = 0
+cognito_read = -1
+cognito_per_pool = "none"
+workspacesweb = 1.5
+cognito_writes = 15
 [validation]
 unknown_detail_keys = true
 [telemetry]

@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// A client that sends `grpc-timeout` and does not enforce it: tonic's own would end the call by itself.
-fn client(proxy: &Proxy) -> Grpc<Client<HttpConnector, Body>> {
+pub(crate) fn client(proxy: &Proxy) -> Grpc<Client<HttpConnector, Body>> {
     let client = Client::builder(TokioExecutor::new()).http2_only(true).build_http();
     Grpc::with_origin(client, format!("http://{}", proxy.address).parse().unwrap())
 }

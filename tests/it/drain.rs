@@ -2,15 +2,27 @@
 
 use std::sync::Arc;
 
-use idp_proxy::proto::cognito::v1::{CreateIdentityProviderRequest as Create, ListIdentityProvidersRequest as List};
+use http_body_util::StreamBody;
+use hyper::body::Frame;
+use idp_proxy::{
+    domain::{Action, Repeat},
+    proto::cognito::v1::{CreateIdentityProviderRequest as Create, ListIdentityProvidersRequest as List},
+};
+use prost::bytes::Bytes;
 use tokio::{
     sync::Semaphore,
+    task::JoinSet,
     time::{Duration, Instant},
 };
-use tonic::Code;
+use tonic::{Code, Status, body::Body};
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 
-use crate::support::{Answer, Proxy, SANDBOX_USER_POOL, ScriptedAws, details, get};
+use tower::{Service as _, ServiceExt as _};
+
+use crate::{
+    rpcs,
+    support::{Answer, Proxy, SANDBOX_USER_POOL, ScriptedAws, details, eventually, get, info, metric},
+};
 
 fn list() -> List {
     List { user_pool_id: SANDBOX_USER_POOL.to_owned(), ..List::default() }
@@ -85,14 +97,45 @@ async fn a_write_whose_caller_went_away_is_finished_before_the_end() {
 }
 
 #[tokio::test]
-async fn calls_that_outlast_the_drain_time_are_given_up_with_1() {
+async fn calls_that_outlast_the_drain_time_are_told_how_far_they_came_and_it_ends_with_1() {
     let (aws, _gate) = held().await;
     let proxy = Proxy::against(&aws.endpoint, &[("IDP_PROXY__SERVER__DRAIN_MAX_MS", "50")]).await;
-    let mut client = proxy.cognito().await;
-    let call = tokio::spawn(async move { client.list_identity_providers(list()).await });
-    aws.has_seen(1).await;
+    let mut calls = JoinSet::new();
+    for rpc in rpcs::all() {
+        let channel = proxy.channel().await;
+        calls.spawn(async move { (rpc.clone(), rpc.call(channel).await.unwrap_err()) });
+    }
+    aws.has_seen(rpcs::all().len()).await;
+    // A message that never arrives: nothing was begun.
+    let mut unread = proxy.channel().await;
+    let never = futures_util::stream::pending::<Result<Frame<Bytes>, std::convert::Infallible>>();
+    let path = format!("http://{}/{}", proxy.address, Action::CognitoCreate.grpc_method());
+    let request = http::Request::post(path).header("content-type", "application/grpc").header("te", "trailers");
+    let unread =
+        tokio::spawn(unread.ready().await.unwrap().call(request.body(Body::new(StreamBody::new(never))).unwrap()));
+    eventually("all calls in flight", async || {
+        (metric(&proxy, "idp_proxy_in_flight").await == Some(1 + rpcs::all().len() as u64)).then_some(())
+    })
+    .await;
+
     assert_eq!(proxy.terminate().await.code(), Some(1));
-    assert!(call.await.unwrap().is_err());
+    for (rpc, status) in calls.join_all().await {
+        // What may have happened and must not happen twice is nothing to repeat; the rest is another replica's.
+        let wanted = if rpc.repeat == Repeat::Once {
+            (Code::Unknown, "OUTCOME_UNKNOWN")
+        } else {
+            (Code::Unavailable, "PROXY_DRAINING")
+        };
+        let info = info(&status);
+        assert_eq!((status.code(), &*info.reason), wanted, "{}", rpc.action);
+        let applied = info.metadata.get("mayHaveBeenApplied").is_some_and(|applied| applied == "true");
+        assert_eq!(applied, rpc.action.is_write(), "{}", rpc.action);
+        let pushback = status.metadata().get("grpc-retry-pushback-ms").map(|value| value.to_str().unwrap());
+        assert_eq!(pushback, (rpc.repeat == Repeat::Once).then_some("-1"), "{}", rpc.action);
+    }
+    let status = Status::from_header_map(unread.await.unwrap().unwrap().headers()).expect("a status in the headers");
+    assert_eq!((status.code(), &*info(&status).reason), (Code::Unavailable, "PROXY_DRAINING"));
+    assert_eq!(info(&status).metadata["mayHaveBeenApplied"], "false");
 }
 
 #[tokio::test]

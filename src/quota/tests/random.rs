@@ -63,7 +63,8 @@ impl Seen {
         let times: Vec<_> = self.sent.iter().filter(|(_, pool)| is_meant(*pool)).map(|(at, _)| *at).collect();
         for (first, from) in times.iter().enumerate() {
             for (last, until) in times.iter().enumerate().skip(first) {
-                let most = f64::from(rate).mul_add((*until - *from).as_secs_f64(), (f64::from(rate) / 4.0).max(1.0));
+                let time = until.saturating_sub(*from).as_secs_f64();
+                let most = f64::from(rate).mul_add(time, (f64::from(rate) / 4.0).max(1.0));
                 let count = u32::try_from(last - first + 1).unwrap();
                 assert!(f64::from(count) <= most + 1e-6, "{count} from {from:?} to {until:?} at {rate} a second");
             }
@@ -83,7 +84,7 @@ fn run(steps: &[Step]) {
                 }
                 Answer::Ends(End::Served) => seen.sent.push((world.elapsed(world.now), name)),
                 Answer::Ends(End::TooLate(outlook)) => {
-                    assert!(outlook.at > world.now, "refused though it could be sent")
+                    assert!(outlook.at > world.now, "refused though it could be sent");
                 }
                 Answer::Ends(End::Draining) => panic!("nobody goes down"),
             },
@@ -142,7 +143,9 @@ proptest! {
         }
         world.pass_all();
         let mut left = BTreeMap::<(usize, usize), usize>::new();
-        of.values().for_each(|flow| *left.entry(*flow).or_default() += 1);
+        for flow in of.values() {
+            *left.entry(*flow).or_default() += 1;
+        }
         let mut served: BTreeMap<_, _> = left.keys().map(|flow| (*flow, 0_usize)).collect();
         for ticket in world.served() {
             let flow = of[&ticket];

@@ -4,7 +4,7 @@ use std::{path::Path, time::Duration};
 
 use serde_json::Value;
 
-use super::{Proxy, Scratch};
+use super::{Proxy, Scratch, process::UNLIMITED};
 
 /// Longer than anything here takes on a busy machine; reached only when something hangs.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -17,7 +17,7 @@ pub(crate) async fn configured(scratch: &Scratch, toml: &str, endpoint: &str, mo
     let file = file.to_str().expect("a path in UTF-8");
     let aws = [("AWS_ENDPOINT_URL", endpoint), ("AWS_ACCESS_KEY_ID", "AKIDTEST"), ("AWS_SECRET_ACCESS_KEY", "test")];
     let arguments = ["serve", "--config", file, "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
-    Proxy::start(&arguments, &[&aws, more].concat()).await
+    Proxy::start(&arguments, &[&UNLIMITED, &aws[..], more].concat()).await
 }
 
 /// Waits until `look` finds something, for what no log line tells.

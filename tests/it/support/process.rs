@@ -28,6 +28,14 @@ pub(crate) const ANYONE: [(&str, &str); 2] = [
     ("IDP_PROXY__POLICY__DIRECTORY", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/policies/everything")),
 ];
 
+/// No call waits for a quota: for tests that are about something else and make many calls.
+pub(crate) const UNLIMITED: [(&str, &str); 4] = [
+    ("IDP_PROXY__QUOTA__COGNITO_WRITE", "unlimited"),
+    ("IDP_PROXY__QUOTA__COGNITO_READ", "unlimited"),
+    ("IDP_PROXY__QUOTA__COGNITO_PER_POOL", "unlimited"),
+    ("IDP_PROXY__QUOTA__WORKSPACESWEB", "unlimited"),
+];
+
 /// Longer than anything here takes on a busy machine; reached only when something hangs.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -114,7 +122,8 @@ impl Proxy {
         Self::start(&["serve", "--sandbox", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"], &[]).await
     }
 
-    /// `serve` in front of a stand-in for AWS, for anonymous callers; `more` are further environment variables.
+    /// `serve` in front of a stand-in for AWS, for anonymous callers and without quotas; `more` are further environment
+    /// variables.
     pub(crate) async fn against(endpoint: &str, more: &[(&str, &str)]) -> Self {
         let environment = [
             ("AWS_ENDPOINT_URL", endpoint),
@@ -124,7 +133,7 @@ impl Proxy {
             ANYONE[1],
         ];
         let arguments = ["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
-        Self::start(&arguments, &[&environment, more].concat()).await
+        Self::start(&arguments, &[&UNLIMITED, &environment[..], more].concat()).await
     }
 
     /// With any arguments and environment; waits until it listens.
@@ -194,7 +203,7 @@ impl Proxy {
 /// A running `idp-proxy fake-aws`.
 #[derive(Debug)]
 pub(crate) struct FakeAws {
-    _running: Running,
+    running: Running,
     /// `http://127.0.0.1:PORT`.
     pub(crate) endpoint: String,
 }
@@ -202,8 +211,30 @@ pub(crate) struct FakeAws {
 impl FakeAws {
     /// With these further arguments.
     pub(crate) async fn start(arguments: &[&str]) -> Self {
-        let running = Running::start(&[&["fake-aws", "--listen", "127.0.0.1:0"], arguments].concat(), &[]);
+        Self::start_on("127.0.0.1:0", arguments).await
+    }
+
+    /// The same on an address of the caller's, for one that comes back where it was.
+    pub(crate) async fn start_on(address: &str, arguments: &[&str]) -> Self {
+        let environment = [("RUST_LOG", "info,idp_proxy::fake_aws=debug")];
+        let running = Running::start(&[&["fake-aws", "--listen", address], arguments].concat(), &environment);
         let address = running.line(|line| Some(line.get("listen")?.as_str()?.to_owned())).await;
-        Self { _running: running, endpoint: format!("http://{address}") }
+        Self { running, endpoint: format!("http://{address}") }
+    }
+
+    /// The requests that it has answered, in order: each operation with its error code, if it was refused.
+    pub(crate) fn answered(&self) -> Vec<(String, Option<String>)> {
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let answered = |line: &String| {
+            let line: Value = serde_json::from_str(line).ok()?;
+            (line["message"] == "answered").then(|| Some((text(&line["operation"])?, text(&line["code"]))))?
+        };
+        self.running.lines.borrow().iter().filter_map(answered).collect()
+    }
+
+    /// SIGTERM, and how it ended.
+    pub(crate) async fn terminate(mut self) -> ExitStatus {
+        self.running.signal("-TERM");
+        self.running.ended().await
     }
 }
