@@ -40,6 +40,15 @@ impl Report<'_> {
         self.about.subject.map(|(subject, _)| subject.resource_info().1)
     }
 
+    /// Said only where it is so, as most calls are not.
+    fn validate_only(&self) -> Option<bool> {
+        self.about.subject.map(|(subject, _)| subject.validate_only()).filter(|asks| *asks)
+    }
+
+    fn confirmed(&self) -> Option<bool> {
+        self.attempts.map(Attempts::is_confirmed).filter(|is_confirmed| *is_confirmed)
+    }
+
     fn attempts(&self) -> Option<u32> {
         self.attempts.map(Attempts::started)
     }
@@ -64,6 +73,8 @@ impl Report<'_> {
             code = "OK",
             caller = self.caller(),
             resource = self.resource(),
+            validate_only = self.validate_only(),
+            confirmed = self.confirmed(),
             request_id = self.about.request_id,
             aws_request_id = self.aws_request_id(),
             attempts = self.attempts(),
@@ -88,6 +99,7 @@ impl Report<'_> {
                     reason = verdict.reason,
                     caller = self.caller(),
                     resource = self.resource(),
+                    validate_only = self.validate_only(),
                     request_id = self.about.request_id,
                     aws_request_id = self.aws_request_id(),
                     attempts = self.attempts(),

@@ -77,6 +77,7 @@ async fn confirmation_is_on_record_and_counted() {
     let mut request = from("team.ns", create("i-1"));
     request.metadata_mut().insert("x-request-id", "call-1".parse().unwrap());
     proxy.cognito().await.create_identity_provider(request).await.unwrap();
+    proxy.log_line(|line| (line["request_id"] == "call-1" && line["confirmed"] == true).then_some(())).await;
     let lines = ended(&scratch.join("audit.log"), "call-1").await;
     assert_eq!(lines.len(), 2, "{lines:?}");
     assert_eq!((&lines[0]["intent_id"], &lines[1]["intent_id"]), (&json!("i-1"), &json!("i-1")));

@@ -200,6 +200,7 @@ async fn call_that_only_asks_is_judged_and_recorded_as_one() {
     let mut request = from("a.ns", c::CreateIdentityProviderRequest { validate_only: true, ..create("i-1") });
     request.metadata_mut().insert("x-request-id", "asks".parse().unwrap());
     client.create_identity_provider(request).await.unwrap();
+    proxy.log_line(|line| (line["request_id"] == "asks" && line["validate_only"] == true).then_some(())).await;
     let lines = ended(&scratch.join("audit.log"), "asks").await;
     assert_eq!((lines.len(), &lines[0]["stage"], &lines[0]["validate_only"]), (1, &json!("outcome"), &json!(true)));
     // An id that was only asked under is still free.
