@@ -111,8 +111,9 @@ fn aws_text(fault: &UpstreamFault, about: &About<'_>) -> String {
 
 fn info(code: Code, fault: &Fault, about: &About<'_>) -> HashMap<String, String> {
     let mut info = HashMap::new();
+    // What is empty is not known: it is left out. Envoy's JSON transcoder (1.40) also crashes on empty values in a map.
     let mut put = |key: &str, value: Option<String>| {
-        if let Some(value) = value {
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
             info.insert(key.to_owned(), cut(&value, NAME_BYTES_MAX).to_owned());
         }
     };
