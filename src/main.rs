@@ -14,6 +14,7 @@ use idp_proxy::{
     config::{Config, Flags},
     fake_aws::{FakeAwsError, Quota, Settings},
     policy::{Expectation, explain},
+    proto,
     start::{self, AnyError, Misconfigured, Parts},
     telemetry::{self, LogFormat},
 };
@@ -38,6 +39,8 @@ enum Command {
     /// Policies.
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// Write the services' descriptors (`google.protobuf.FileDescriptorSet`, error details included) to standard output.
+    DescriptorSet,
     /// Run only the fake AWS: both wire protocols on one loopback port, for any AWS client.
     FakeAws(Fake),
 }
@@ -127,6 +130,7 @@ fn main() -> ExitCode {
         Command::Serve(arguments) => serve(arguments, &environment),
         Command::Check(arguments) => check(arguments, &environment),
         Command::Policy(PolicyCommand::Explain(arguments)) => explain_policy(&arguments, &environment),
+        Command::DescriptorSet => descriptor_set(),
         Command::FakeAws(arguments) => fake_aws(arguments, &environment),
     }
 }
@@ -198,6 +202,22 @@ fn explain_policy(arguments: &Explain, environment: &Environment) -> ExitCode {
             if is_expected { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Err(mistakes) => usage(&mistakes),
+    }
+}
+
+/// Half a set is none: here a closed pipe or a full disk is an error.
+fn descriptor_set() -> ExitCode {
+    let written = proto::descriptor_set_for_gateways().map_err(AnyError::from).and_then(|set| {
+        let mut stdout = std::io::stdout();
+        stdout.write_all(&set)?;
+        Ok(stdout.flush()?)
+    });
+    match written {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            complain(&why.to_string());
+            ExitCode::FAILURE
+        }
     }
 }
 

@@ -1,5 +1,10 @@
 //! Generated messages and services, and the descriptors that reflection serves.
 
+use std::collections::BTreeSet;
+
+use prost::{DecodeError, Message as _};
+use prost_types::FileDescriptorSet;
+
 /// Amazon Cognito user pools.
 pub mod cognito {
     #[expect(
@@ -34,3 +39,17 @@ pub mod workspacesweb {
 
 /// `google.protobuf.FileDescriptorSet` of both packages with everything they import.
 pub const DESCRIPTOR_SET: &[u8] = tonic::include_file_descriptor_set!("descriptor_set");
+
+/// The same with the details of errors (`google.rpc`), each file once and after what it imports: what a gateway needs to
+/// turn JSON into calls, and answers and errors into JSON.
+///
+/// # Errors
+/// Never, as long as both sets are what the compilers wrote.
+pub fn descriptor_set_for_gateways() -> Result<Vec<u8>, DecodeError> {
+    let (mut known, mut merged) = (BTreeSet::new(), FileDescriptorSet::default());
+    for set in [DESCRIPTOR_SET, tonic_types::pb::FILE_DESCRIPTOR_SET] {
+        let files = FileDescriptorSet::decode(set)?.file;
+        merged.file.extend(files.into_iter().filter(|file| known.insert(file.name().to_owned())));
+    }
+    Ok(merged.encode_to_vec())
+}

@@ -2,6 +2,7 @@
 //! on, and nothing believed that comes from outside.
 
 mod deploy;
+mod transcoding;
 mod transport;
 
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -32,6 +33,10 @@ permit (
   action,
   resource == IdpProxy::UserPool::"us-east-1_Sandbox01"
 );
+@id("console-owns-its-portal")
+permit (principal == IdpProxy::Caller::"spiffe://prod.example/ns/iam/sa/console", action, resource is IdpProxy::Portal);
+@id("ann-does-everything")
+permit (principal == IdpProxy::Caller::"https://login.example|ann", action, resource);
 @id("auditor-reads")
 permit (principal == IdpProxy::Caller::"spiffe://prod.example/ns/iam/sa/auditor", action in IdpProxy::Action::"read", resource);
 @id("auditor-never-writes")

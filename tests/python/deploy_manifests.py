@@ -5,6 +5,7 @@ The meshes are not run: this finds mistakes in writing, not in Istio's or Linker
     python deploy_manifests.py REPOSITORY
 """
 
+import copy
 import pathlib
 import re
 import sys
@@ -14,8 +15,8 @@ import yaml
 
 root = pathlib.Path(sys.argv[1])
 deploy = root / "deploy"
-# Alert rules are promtool's to judge.
-paths = [path for path in sorted(deploy.rglob("*.yaml")) if "prometheus" not in path.parts]
+# Alert rules are promtool's to judge, the chart helm's.
+paths = [path for path in sorted(deploy.rglob("*.yaml")) if not {"prometheus", "helm"} & set(path.parts)]
 files = {str(path.relative_to(deploy)): list(yaml.safe_load_all(path.read_text())) for path in paths}
 proxy = {name: tomllib.loads((deploy / name / "idp-proxy.toml").read_text()) for name in ("envoy", "istio", "linkerd", "mtls")}
 defaults = tomllib.loads((root / "src/config/config.default.toml").read_text())
@@ -73,6 +74,26 @@ assert only(find(sidecar, "thresholds"))[0]["max_requests"] == defaults["server"
 limit = defaults["server"]["deadline_max_ms"] / 1000 + 1
 timeouts = {route["route"]["timeout"] for route in only(find(sidecar, "routes"))} - {"0s"}
 assert all(seconds(timeout) > limit for timeout in timeouts), "the proxy's answer wins"
+
+# For REST clients: the sidecar and a transcoder, and nothing else is different.
+rest = copy.deepcopy(only(files["envoy/transcoder.yaml"]))
+for chain in find(rest, "filter_chains"):
+    only(find(chain, "common_tls_context"))["alpn_protocols"].remove("http/1.1")
+front = only(find(rest, "filters"))[0]["typed_config"]
+front["codec_type"] = "HTTP2"
+transcoder = front["http_filters"].pop(0)["typed_config"]
+only(find(front, "json_format"))["path"] = "%REQ(:PATH)%"
+routes = only(find(front, "routes"))
+json = [route for route in routes if "headers" in route["match"]]
+routes[:] = [route for route in routes if route not in json]
+assert rest == sidecar, "transcoder.yaml has drifted from sidecar.yaml"
+packages = [re.search(r"^package (\S+);", path.read_text(), re.M)[1] for path in root.glob("proto/idpproxy/*/v1/*service.proto")]
+services = sorted(f"{package}.IdentityProviderService" for package in packages)
+assert transcoder["services"] == services
+assert [route["match"]["prefix"] for route in json] == [f"/{service}/" for service in services]
+for route in json:
+    asked = {header["name"]: only(header["string_match"].values()) for header in route["match"]["headers"]}
+    assert asked == {":method": "POST", "content-type": {"regex": "application/json *(;.*)?"}}, asked
 
 # Istio: the same header as the sidecar's, and writes are not repeated.
 istio = "istio/mesh.yaml"

@@ -9,7 +9,7 @@ use std::{
 use serde_json::Value;
 use tokio::{net::TcpStream, time::Instant};
 
-use super::{Authority, Scratch, get, repository, tool};
+use super::{Authority, Scratch, get, idp_proxy, repository, tool};
 
 /// Longer than it takes on a busy machine; reached only when something hangs.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -43,7 +43,27 @@ impl Envoy {
 
     /// The same with further changes.
     pub(crate) async fn changed(authority: &Authority, proxy: &str, change: impl FnOnce(String) -> String) -> Self {
-        let text = std::fs::read_to_string(repository().join("deploy/envoy/sidecar.yaml")).unwrap();
+        Self::delivered("sidecar.yaml", authority, proxy, |text, _| change(text)).await
+    }
+
+    /// `deploy/envoy/transcoder.yaml` with further changes; its descriptors are what the program writes.
+    pub(crate) async fn transcoder(authority: &Authority, proxy: &str, change: impl FnOnce(String) -> String) -> Self {
+        let written = idp_proxy(&["descriptor-set"], &[]).await;
+        assert!(written.status.success() && written.stderr.is_empty());
+        let place = |text: String, scratch: &Scratch| {
+            let descriptors = scratch.file("idp-proxy.binpb", written.stdout);
+            change(replaced(&text, 1, "/etc/envoy/idp-proxy.binpb", descriptors.to_str().unwrap()))
+        };
+        Self::delivered("transcoder.yaml", authority, proxy, place).await
+    }
+
+    async fn delivered(
+        name: &str,
+        authority: &Authority,
+        proxy: &str,
+        change: impl FnOnce(String, &Scratch) -> String,
+    ) -> Self {
+        let text = std::fs::read_to_string(repository().join("deploy/envoy").join(name)).unwrap();
         let upstream = match proxy.strip_prefix("unix:") {
             Some(path) => format!("{{ pipe: {{ path: {path} }} }}"),
             None => tcp(proxy.parse().unwrap()),
@@ -58,8 +78,13 @@ impl Envoy {
         scratch.file("server.pem", &server.certificate);
         scratch.file("server.key", &server.private_key);
         scratch.file("clients-ca.pem", authority.pem());
-        scratch.file("envoy.yaml", change(text));
+        scratch.file("envoy.yaml", change(text, &scratch));
         Self::start(scratch).await
+    }
+
+    /// What Envoy has put on record so far.
+    pub(crate) fn access_log(&self) -> String {
+        std::fs::read_to_string(self.scratch.join("access.log")).unwrap()
     }
 
     async fn start(scratch: Scratch) -> Self {
