@@ -140,9 +140,9 @@ impl Quota {
         };
         self.desk.changed.notify_one();
         let (end, held_by) = match (answer, receiver) {
-            (Answer::Waits(ticket, outlook), Some(receiver)) => {
+            (Answer::Waits(ticket, held_by), Some(receiver)) => {
                 let waiting = Waiting { desk: &self.desk, place, ticket, receiver, is_over: false };
-                (waiting.end().await, outlook.held_by)
+                (waiting.end().await, held_by)
             }
             (Answer::Ends(end), _) => (end, Bottleneck::Category),
             (Answer::Waits(..), None) => (End::Draining, Bottleneck::Category),
@@ -305,6 +305,10 @@ impl Spending {
     /// call does are on credit, which later calls wait for.
     pub fn sent(&self, operation: &str) {
         if !self.is_spent.swap(true, Ordering::Relaxed) {
+            self.change(|hall| {
+                hall.book.sent(self.place.lane);
+                Ends::new()
+            });
             return;
         }
         let place = self.desk.place(&self.payer, operation);

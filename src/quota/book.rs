@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::{
     bucket::Rate,
-    lane::{End, Key, Lane, Outlook, Ticket},
+    lane::{Bottleneck, End, Key, Lane, Outlook, Ticket},
 };
 
 /// Lanes with a budget that is not whole. Callers name regions, so their number is bounded; with one waiting call each
@@ -37,8 +37,8 @@ pub(super) struct Place {
 /// What becomes of a call that asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
-    /// It waits, for this as far as can be told.
-    Waits(Ticket, Outlook),
+    /// It waits, first of all for this.
+    Waits(Ticket, Bottleneck),
     /// It need not wait, or need not hope.
     Ends(End),
 }
@@ -116,6 +116,10 @@ impl Book {
         now: Instant,
     ) -> (Answer, Ends) {
         let lane = self.lane(place, now);
+        let held_by = lane.bottleneck(ticket, now);
+        if loser.is_none() && lane.is_surely_in_time(now) {
+            return (Answer::Waits(ticket, held_by), Vec::new());
+        }
         let schedule = lane.schedule(now);
         let of = |ticket| schedule.iter().find(|(other, _, _)| *other == ticket);
         let Some((_, outlook, end)) = of(ticket).copied() else {
@@ -139,7 +143,7 @@ impl Book {
             ends.extend(self.refuse_hopeless(place.lane, now));
         }
         let own = take(&mut ends, ticket);
-        (own.map_or(Answer::Waits(ticket, outlook), Answer::Ends), ends)
+        (own.map_or(Answer::Waits(ticket, held_by), Answer::Ends), ends)
     }
 
     /// Serves every call that can be served now.
@@ -161,6 +165,11 @@ impl Book {
     pub(super) fn debit(&mut self, place: Place, now: Instant) -> Ends {
         self.lane(place, now).debit(place.pool, now);
         self.refuse_hopeless(place.lane, now)
+    }
+
+    /// A call that was served has been sent.
+    pub(super) fn sent(&mut self, lane: Key) {
+        self.lanes.get_mut(&lane).into_iter().for_each(Lane::sent);
     }
 
     /// A request that was not made.
@@ -202,18 +211,32 @@ impl Book {
         self.refused.retain(|known| known.lane != lane);
         let mut ends = Vec::new();
         let Some(lane) = self.lanes.get_mut(&lane) else { return ends };
-        loop {
+        while !lane.is_surely_in_time(now) {
             let schedule = lane.schedule(now);
             let hopeless = schedule.into_iter().filter(|(_, _, end)| *end != End::Served);
             let found: Ends = hopeless.map(|(ticket, _, end)| (ticket, end)).collect();
             if found.is_empty() {
-                return ends;
+                break;
             }
             for (ticket, end) in found {
                 lane.leave(ticket);
                 ends.push((ticket, end));
             }
         }
+        ends
+    }
+
+    /// Whatever was served has been sent.
+    #[cfg(test)]
+    pub(super) fn send_all(&mut self) {
+        self.lanes.values_mut().for_each(Lane::send_all);
+    }
+
+    /// When a call that waits is served if nothing comes in between.
+    #[cfg(test)]
+    pub(super) fn outlook(&mut self, ticket: Ticket, now: Instant) -> Option<Outlook> {
+        let mut schedules = self.lanes.values_mut().map(|lane| lane.schedule(now));
+        schedules.find_map(|all| all.into_iter().find(|(other, _, _)| *other == ticket).map(|(_, outlook, _)| outlook))
     }
 
     fn lane(&mut self, place: Place, now: Instant) -> &mut Lane {

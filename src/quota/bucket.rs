@@ -66,6 +66,18 @@ impl Bucket {
         self.ready.max(now)
     }
 
+    /// Tokens that an idle bucket gives at once.
+    pub(super) fn burst(&self) -> usize {
+        usize::try_from(self.capacity() / TOKEN).unwrap_or(usize::MAX)
+    }
+
+    /// Between two tokens, at the rate that holds now; it only grows.
+    pub(super) fn interval(&self, now: Instant) -> Duration {
+        let speed = u128::from(self.rate) * u128::from(self.share(now).0);
+        let nanos = (TOKEN * u128::from(SHARE_FULL)).div_ceil(speed);
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
+
     /// Takes a token, on credit where none is there.
     pub(super) fn take(&mut self, now: Instant) {
         self.change(now, |bucket| bucket.missing += TOKEN);

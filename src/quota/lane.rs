@@ -5,6 +5,8 @@
 //! pool that has no token holds up nobody else, a caller with many calls gets no more than one with few, and a caller
 //! that is busy elsewhere is not passed over in a pool.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 use super::bucket::{Bucket, Rate};
@@ -74,6 +76,9 @@ pub(super) struct Lane {
     pools: Vec<Pool>,
     /// In the order of arrival.
     waiting: Vec<Waiting>,
+    /// When those were served that have not been sent yet: they may wait for credentials or for the audit, and would
+    /// all arrive at AWS together.
+    doorway: Vec<Instant>,
     turns: u64,
     /// When the last of all calls is served, as was known last.
     last: Option<Outlook>,
@@ -86,13 +91,25 @@ pub(super) struct Lane {
 const POOLS_MAX: usize = 1024;
 
 /// Two pools that are throttled within this time show that it is not the one pool's own budget that is used up.
-const SAME_CAUSE: std::time::Duration = std::time::Duration::from_secs(5);
+const SAME_CAUSE: Duration = Duration::from_secs(5);
+
+/// After this, a call that was served and not sent holds up nobody: it may never be sent.
+const DOORWAY_TIME: Duration = Duration::from_secs(1);
 
 impl Lane {
     /// Nobody waits, and its budget is whole.
     pub(super) fn new(rate: Option<Rate>, pool_rate: Option<Rate>, now: Instant) -> Self {
         let bucket = rate.map(|rate| Bucket::new(rate, now));
-        Self { bucket, pool_rate, pools: Vec::new(), waiting: Vec::new(), turns: 0, last: None, throttled: None }
+        Self {
+            bucket,
+            pool_rate,
+            pools: Vec::new(),
+            waiting: Vec::new(),
+            doorway: Vec::new(),
+            turns: 0,
+            last: None,
+            throttled: None,
+        }
     }
 
     /// Adds a call at the end of its caller's.
@@ -122,7 +139,7 @@ impl Lane {
 
     /// When the next call is served.
     pub(super) fn next_at(&self, now: Instant) -> Option<Outlook> {
-        let category = self.bucket.map_or(now, |bucket| bucket.ready_at(now));
+        let category = self.bucket.map_or(now, |bucket| bucket.ready_at(now)).max(self.doorway_free_at(now));
         let pool = self.waiting.iter().map(|call| self.ready_at(call.pool, now)).min()?;
         let held_by = if pool > category { Bottleneck::Pool } else { Bottleneck::Category };
         Some(Outlook { at: category.max(pool), held_by })
@@ -138,6 +155,8 @@ impl Lane {
             return Some((call.ticket, if call.is_cut { End::Draining } else { End::TooLate(outlook) }));
         }
         self.spend(call.pool, now);
+        self.doorway.retain(|served| now < *served + DOORWAY_TIME);
+        self.doorway.push(now);
         self.turns += 1;
         for other in self.waiting.iter_mut().filter(|other| other.caller == call.caller) {
             other.turn = self.turns;
@@ -148,13 +167,41 @@ impl Lane {
         Some((call.ticket, End::Served))
     }
 
+    /// Whether every call is in time in whatever order they are served, which is far cheaper to know than the order.
+    ///
+    /// While the last one waits, either no token is there for the lane, or none for that call's pool: together no longer
+    /// than both would take on their own.
+    pub(super) fn is_surely_in_time(&self, now: Instant) -> bool {
+        let mut calls = vec![0_u32; self.pools.len()];
+        for at in self.waiting.iter().filter_map(|call| call.pool) {
+            calls.get_mut(at).into_iter().for_each(|calls| *calls += 1);
+        }
+        let time = |bucket: &Bucket, calls: u32| {
+            bucket.ready_at(now).saturating_duration_since(now) + bucket.interval(now) * calls
+        };
+        let all = u32::try_from(self.waiting.len()).unwrap_or(u32::MAX);
+        let lane = self.bucket.map_or(Duration::ZERO, |bucket| time(&bucket, all));
+        let pools = self.pools.iter().zip(calls).filter(|(_, calls)| *calls > 0);
+        let pool = pools.map(|(pool, calls)| time(&pool.bucket, calls)).max().unwrap_or_default();
+        self.waiting.iter().all(|call| now + lane + pool <= call.until)
+    }
+
+    /// What a call would wait for first.
+    pub(super) fn bottleneck(&self, ticket: Ticket, now: Instant) -> Bottleneck {
+        let pool = self.waiting.iter().find(|call| call.ticket == ticket).and_then(|call| call.pool);
+        let category = self.bucket.map_or(now, |bucket| bucket.ready_at(now));
+        if self.ready_at(pool, now) > category { Bottleneck::Pool } else { Bottleneck::Category }
+    }
+
     /// How and when each call's waiting ends if nothing comes in between, in that order.
     pub(super) fn schedule(&mut self, mut now: Instant) -> Vec<(Ticket, Outlook, End)> {
-        let mut sketch = self.clone();
+        // What was served is sent at once, in a sketch.
+        let mut sketch = Self { doorway: Vec::new(), ..self.clone() };
         let mut schedule = Vec::with_capacity(self.waiting.len());
         while let Some(outlook) = sketch.next_at(now) {
             now = outlook.at;
             let Some((ticket, end)) = sketch.serve(now) else { break };
+            sketch.doorway.clear();
             // What it waits for is known from before its turn.
             let end = if let End::TooLate(_) = end { End::TooLate(outlook) } else { end };
             schedule.push((ticket, outlook, end));
@@ -174,8 +221,16 @@ impl Lane {
         self.spend(pool, now);
     }
 
+    /// A call that was served has been sent, or never will be.
+    pub(super) fn sent(&mut self) {
+        if !self.doorway.is_empty() {
+            self.doorway.remove(0);
+        }
+    }
+
     /// Takes back a request that was not made.
     pub(super) fn give_back(&mut self, pool: Option<Key>, now: Instant) {
+        self.sent();
         let pool = self.pool(pool, now);
         let pool = pool.and_then(|at| self.pools.get_mut(at)).map(|pool| &mut pool.bucket);
         for bucket in self.bucket.iter_mut().chain(pool) {
@@ -212,7 +267,13 @@ impl Lane {
     /// Whether nothing would be lost if it were made anew.
     pub(super) fn is_idle(&self, now: Instant) -> bool {
         let mut buckets = self.bucket.iter().chain(self.pools.iter().map(|pool| &pool.bucket));
-        self.waiting.is_empty() && buckets.all(|bucket| bucket.is_idle(now))
+        self.waiting.is_empty() && self.doorway.is_empty() && buckets.all(|bucket| bucket.is_idle(now))
+    }
+
+    /// Whatever was served has been sent.
+    #[cfg(test)]
+    pub(super) fn send_all(&mut self) {
+        self.doorway.clear();
     }
 
     /// Buckets that are kept.
@@ -234,6 +295,13 @@ impl Lane {
 
     fn ready_at(&self, pool: Option<usize>, now: Instant) -> Instant {
         pool.and_then(|at| self.pools.get(at)).map_or(now, |pool| pool.bucket.ready_at(now))
+    }
+
+    /// When there are no more calls served and not sent than AWS may get at once.
+    fn doorway_free_at(&self, now: Instant) -> Instant {
+        let most = self.bucket.map_or(usize::MAX, |bucket| bucket.burst());
+        let blocking = self.doorway.len().checked_sub(most).and_then(|at| self.doorway.get(at));
+        blocking.map_or(now, |served| (*served + DOORWAY_TIME).max(now))
     }
 
     fn spend(&mut self, pool: Option<usize>, now: Instant) {

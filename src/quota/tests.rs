@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::{
     book::{Answer, Book, Place},
-    lane::{End, Key, Outlook, Ticket},
+    lane::{End, Key, Ticket},
 };
 
 fn ms(ms: u64) -> Duration {
@@ -25,12 +25,21 @@ struct World {
     start: Instant,
     now: Instant,
     ends: Vec<(Ticket, End, Duration)>,
+    /// Whether what has been served is not sent.
+    is_stuck: bool,
 }
 
 impl World {
     fn new(waiting_max: usize) -> Self {
         let start = Instant::now();
-        Self { book: Book::new(waiting_max), start, now: start, ends: Vec::new() }
+        Self { book: Book::new(waiting_max), start, now: start, ends: Vec::new(), is_stuck: false }
+    }
+
+    /// What has been served is sent, which tests need not say.
+    fn send(&mut self) {
+        if !self.is_stuck {
+            self.book.send_all();
+        }
     }
 
     fn note(&mut self, ends: Vec<(Ticket, End)>) {
@@ -42,6 +51,7 @@ impl World {
     fn ask(&mut self, place: Place, caller: Key, patience: Duration) -> Answer {
         let (answer, ends) = self.book.ask(place, caller, self.now + patience, self.now);
         self.note(ends);
+        self.send();
         answer
     }
 
@@ -61,6 +71,7 @@ impl World {
             self.now = next;
             let ends = self.book.serve(next);
             self.note(ends);
+            self.send();
         }
         self.now = until;
     }
@@ -86,9 +97,11 @@ fn place(lane: Key, pool: Option<Key>, rate: u32) -> Place {
 }
 
 /// When a call that waits is expected to be served, since the start.
-fn expected(world: &World, answer: Answer) -> Duration {
-    let (Answer::Waits(_, Outlook { at, .. }) | Answer::Ends(End::TooLate(Outlook { at, .. }))) = answer else {
-        panic!("{answer:?}")
+fn expected(world: &mut World, answer: Answer) -> Duration {
+    let outlook = match answer {
+        Answer::Waits(ticket, _) => world.book.outlook(ticket, world.now).expect("it waits"),
+        Answer::Ends(End::TooLate(outlook)) => outlook,
+        Answer::Ends(_) => panic!("{answer:?}"),
     };
-    world.elapsed(at)
+    world.elapsed(outlook.at)
 }
