@@ -251,7 +251,10 @@ impl Stages {
             let derived_token = if subject.is_write() { likeness.client_token() } else { None };
             let context = CallContext { caller, began: arrival.at, deadline: limit.at, derived_token };
             // 5 the quota: what cannot be sent in time is not sent
-            let outcome = match self.admit(caller, &subject, limit, &arrival.gone).await {
+            let asked = Instant::now();
+            let admitted = self.admit(caller, &subject, limit, &arrival.gone).await;
+            attempts.waited(asked.elapsed());
+            let outcome = match admitted {
                 Ok(spending) => {
                     attempts.pay_with(spending);
                     self.fly(operation, permit, &context, limit, &line, attempts).await

@@ -53,6 +53,10 @@ impl Report<'_> {
         self.attempts.map(Attempts::started)
     }
 
+    fn quota_wait_ms(&self) -> Option<u64> {
+        self.attempts.and_then(Attempts::quota_wait).map(millis)
+    }
+
     fn aws_request_id(&self) -> Option<String> {
         self.attempts.and_then(Attempts::aws_request_id)
     }
@@ -63,6 +67,7 @@ impl Report<'_> {
         self.trace.note("idp_proxy.resource", || self.resource());
         self.trace.note("idp_proxy.reason", || reason);
         self.trace.note("idp_proxy.attempts", || self.attempts().map(i64::from));
+        self.trace.note("idp_proxy.quota_wait_ms", || self.quota_wait_ms().and_then(|wait| i64::try_from(wait).ok()));
     }
 
     /// A call that succeeded.
@@ -78,6 +83,7 @@ impl Report<'_> {
             request_id = self.about.request_id,
             aws_request_id = self.aws_request_id(),
             attempts = self.attempts(),
+            quota_wait_ms = self.quota_wait_ms(),
             elapsed_ms = millis(self.elapsed),
             trace_id = self.trace.trace_id().map(display),
             span_id = self.trace.span_id().map(display),
@@ -103,6 +109,7 @@ impl Report<'_> {
                     request_id = self.about.request_id,
                     aws_request_id = self.aws_request_id(),
                     attempts = self.attempts(),
+                    quota_wait_ms = self.quota_wait_ms(),
                     elapsed_ms = millis(self.elapsed),
                     trace_id = self.trace.trace_id().map(display),
                     span_id = self.trace.span_id().map(display),

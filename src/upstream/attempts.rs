@@ -1,8 +1,11 @@
 //! What is really sent to AWS for one call and how it went, without a configuration override for each call.
 
-use std::sync::{
-    Arc, Mutex, OnceLock, PoisonError,
-    atomic::{AtomicBool, AtomicU32, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
+    time::Duration,
 };
 
 use aws_smithy_runtime_api::{
@@ -41,6 +44,7 @@ pub struct Attempts {
     trace: CallTrace,
     /// Where each request is paid for.
     spending: OnceLock<Spending>,
+    quota_wait: OnceLock<Duration>,
 }
 
 /// What the last answer said of itself.
@@ -71,6 +75,16 @@ impl Attempts {
     pub fn pay_with(&self, spending: Spending) {
         // A call asks for leave once; a second one would be given back unspent.
         drop(self.spending.set(spending));
+    }
+
+    /// Notes how long the call waited for its share of a quota.
+    pub fn waited(&self, quota_wait: Duration) {
+        self.quota_wait.get_or_init(|| quota_wait);
+    }
+
+    /// How long the call waited for its share of a quota, if it came that far.
+    pub fn quota_wait(&self) -> Option<Duration> {
+        self.quota_wait.get().copied()
     }
 
     /// How many attempts were begun.
