@@ -49,7 +49,8 @@ async fn measure() {
     let identity = identity();
     let (peer, headers) = arrival();
     let fingerprinter = Fingerprinter::with_key(b"a key for the benchmark that is long");
-    let (audit, writer) = Audit::open(&AuditSink::File(directory.join("audit.jsonl"))).unwrap();
+    let (audit, writer) =
+        Audit::open(&AuditSink::File(directory.join("audit.jsonl")), Arc::new(Metrics::new([]))).unwrap();
 
     let who = median(async || {
         for _ in 0..CALLS {

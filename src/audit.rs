@@ -20,6 +20,7 @@ use tokio::sync::{mpsc, oneshot};
 
 pub use self::line::{Line, Outcome, Stage};
 use self::sink::{Entry, Sink};
+use crate::telemetry::Metrics;
 
 /// Lines that may wait for the writer; beyond it calls wait.
 const QUEUE_MAX: usize = 1024;
@@ -43,6 +44,7 @@ pub struct Unrecorded;
 /// The audit; a clone writes to the same place.
 #[derive(Clone, Debug)]
 pub struct Audit {
+    metrics: Arc<Metrics>,
     queue: Option<mpsc::Sender<Entry>>,
     /// Beside the queue, which may be full for good.
     is_closing: Arc<AtomicBool>,
@@ -53,15 +55,15 @@ impl Audit {
     ///
     /// # Errors
     /// When the file cannot be opened.
-    pub fn open(sink: &AuditSink) -> io::Result<(Self, Option<JoinHandle<bool>>)> {
+    pub fn open(sink: &AuditSink, metrics: Arc<Metrics>) -> io::Result<(Self, Option<JoinHandle<bool>>)> {
         let Some(sink) = Sink::open(sink)? else {
-            return Ok((Self { queue: None, is_closing: Arc::default() }, None));
+            return Ok((Self { metrics, queue: None, is_closing: Arc::default() }, None));
         };
         let (queue, entries) = mpsc::channel(QUEUE_MAX);
-        let audit = Self { queue: Some(queue), is_closing: Arc::default() };
-        let is_closing = Arc::clone(&audit.is_closing);
+        let audit = Self { metrics, queue: Some(queue), is_closing: Arc::default() };
+        let (metrics, is_closing) = (Arc::clone(&audit.metrics), Arc::clone(&audit.is_closing));
         let writer = std::thread::Builder::new().name("audit".to_owned());
-        let writer = writer.spawn(move || sink::run(sink, entries, &is_closing))?;
+        let writer = writer.spawn(move || sink::run(sink, entries, &is_closing, &metrics))?;
         Ok((audit, Some(writer)))
     }
 
@@ -85,6 +87,7 @@ impl Audit {
             None => false,
         };
         if !sent {
+            self.metrics.audit_failed();
             tracing::error!(request_id = line.request_id, "an audit line is lost: the writer has ended");
         }
     }

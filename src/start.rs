@@ -103,8 +103,8 @@ pub async fn serve(config: Config, parts: Parts) -> Result<bool, AnyError> {
             .map_err(|why| Misconfigured(format!("telemetry.otlp_endpoint: {why}")))?,
         None => Traces::default(),
     };
-    let (audit, audit_writer) =
-        Audit::open(&config.audit).map_err(|why| Misconfigured(format!("audit.sink: cannot be opened: {why}")))?;
+    let (audit, audit_writer) = Audit::open(&config.audit, Arc::clone(&metrics))
+        .map_err(|why| Misconfigured(format!("audit.sink: cannot be opened: {why}")))?;
     reopen_on_hangup(audit.clone(), stop.clone())?;
     let upstream = if config.is_sandbox {
         sandbox(&config, &metrics).await?

@@ -12,6 +12,7 @@ use std::{
 use tokio::sync::{mpsc, oneshot};
 
 use super::{AuditSink, QUEUE_MAX, Unrecorded};
+use crate::telemetry::Metrics;
 
 /// Between two tries to write lines that complete what has happened, while the sink fails.
 const RETRY_AFTER: Duration = Duration::from_millis(200);
@@ -94,7 +95,12 @@ fn is_moved(path: &PathBuf, file: &File) -> bool {
 }
 
 /// Writes until the audit is closed; answers whether everything is out.
-pub(super) fn run(mut sink: Sink, mut entries: mpsc::Receiver<Entry>, is_closing: &AtomicBool) -> bool {
+pub(super) fn run(
+    mut sink: Sink,
+    mut entries: mpsc::Receiver<Entry>,
+    is_closing: &AtomicBool,
+    metrics: &Metrics,
+) -> bool {
     // Lines that complete what has happened and could not be written yet.
     let mut kept: Vec<u8> = Vec::new();
     let mut batch = Vec::new();
@@ -122,6 +128,7 @@ pub(super) fn run(mut sink: Sink, mut entries: mpsc::Receiver<Entry>, is_closing
         let was_failing = !kept.is_empty();
         let written = write(&mut sink, &mut kept, &mut batch);
         if let Err(why) = written {
+            metrics.audit_failed();
             if !was_failing {
                 tracing::error!(%why, "audit lines could not be written; writes are refused until they can be");
             }

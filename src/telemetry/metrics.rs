@@ -251,11 +251,6 @@ impl Metrics {
         self.audit_failures.inc();
     }
 
-    /// The audit's own way to note that, for its thread.
-    pub fn audit_failures(&self) -> Counter {
-        self.audit_failures.clone()
-    }
-
     /// Notes that so many spans were sent to the collector, or could not be.
     pub(super) fn exported(&self, is_sent: bool, count: u64) {
         let [failed, exported] = &self.spans;

@@ -12,7 +12,9 @@ use tonic_types::StatusExt as _;
 use super::{audited, lines_of, send};
 use crate::{
     rpcs::{self, Rpc},
-    support::{ANYONE, Answer, Proxy, Scratch, ScriptedAws, assert_refused, ended, eventually, idp_proxy, lines_about},
+    support::{
+        ANYONE, Answer, Proxy, Scratch, ScriptedAws, assert_refused, ended, eventually, idp_proxy, lines_about, metric,
+    },
 };
 
 /// A proxy whose audit goes to a device without room, by a link that can be turned to a file later.
@@ -45,6 +47,9 @@ async fn a_write_that_cannot_be_recorded_is_refused_and_reads_are_still_answered
     }
     assert!(begun.elapsed().as_secs() < 20, "a refusal takes no deadline's time: {:?}", begun.elapsed());
     proxy.log_line(|line| line.get("fault")?.as_str()?.contains("audit line could not be written").then_some(())).await;
+    // At least one try for each write, and those to complete what reads have left.
+    let failures = metric(&proxy, "idp_proxy_audit_failures_total").await.unwrap();
+    assert!(failures >= 18, "{failures}");
 }
 
 #[tokio::test]
