@@ -174,6 +174,7 @@ fn server(reader: &mut Reader) -> Option<ServerSettings> {
     let in_flight_max = reader.integer("server.in_flight_max", 1..=100_000);
     let connections_max = reader.integer("server.connections_max", 1..=100_000);
     let deadline_max = reader.integer("server.deadline_max_ms", 100..=600_000);
+    let drain_delay = reader.integer("server.drain_delay_ms", 0..=600_000);
     let drain_max = reader.integer("server.drain_max_ms", 0..=600_000);
     Some(ServerSettings {
         listen: listen?,
@@ -182,6 +183,7 @@ fn server(reader: &mut Reader) -> Option<ServerSettings> {
         in_flight_max: usize::try_from(in_flight_max?).ok()?,
         connections_max: usize::try_from(connections_max?).ok()?,
         deadline_max: Duration::from_millis(deadline_max?),
+        drain_delay: Duration::from_millis(drain_delay?),
         drain_max: Duration::from_millis(drain_max?),
     })
 }

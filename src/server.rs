@@ -66,6 +66,8 @@ pub struct ServerSettings {
     pub connections_max: usize,
     /// For one call.
     pub deadline_max: Duration,
+    /// Between saying that the server goes down and going down, for load balancers to notice.
+    pub drain_delay: Duration,
     /// For the calls in flight when the server goes down.
     pub drain_max: Duration,
 }
@@ -105,8 +107,9 @@ impl Server {
         bound.map_or_else(|| "off".to_owned(), |address| address.to_string())
     }
 
-    /// Serves until `stop`, then drains: it is not ready, health says `NOT_SERVING`, connections are told to go, calls in
-    /// flight finish. Answers whether all of them did within the drain time; those that did not have been told so.
+    /// Serves until `stop`, then drains: it is not ready and health says `NOT_SERVING`; after the delay connections are told
+    /// to go, new calls are refused, calls in flight finish. Answers whether all of them did within the drain time; those
+    /// that did not have been told so.
     ///
     /// # Errors
     /// When the services cannot be built.
@@ -122,7 +125,8 @@ impl Server {
         let Self { settings, listener, admin } = self;
         let (reporter, routes) = routes(pipeline.clone(), settings.has_reflection).await?;
         let given_up = pipeline.given_up().clone();
-        let front = Front::new(routes, identity, &settings, (Arc::clone(&metrics), traces), stop.clone(), given_up);
+        let go_away = CancellationToken::new();
+        let front = Front::new(routes, identity, &settings, (Arc::clone(&metrics), traces), go_away.clone(), given_up);
         let in_flight = front.in_flight();
 
         let admin_stop = CancellationToken::new();
@@ -130,7 +134,6 @@ impl Server {
             tokio::spawn(Arc::clone(tls).follow_changes(stop.clone(), Arc::clone(&metrics)));
         }
         let admin = admin.map(|admin| tokio::spawn(admin::serve(admin, metrics, stop.clone(), admin_stop.clone())));
-        let go_away = CancellationToken::new();
         let connections = connections::serve(listener, tls, front, settings.connections_max, go_away.clone());
         let mut connections = tokio::spawn(connections);
 
@@ -140,6 +143,8 @@ impl Server {
         for name in health_names() {
             reporter.set_service_status(name, ServingStatus::NotServing).await;
         }
+        // Whoever still calls has not noticed yet, and is served.
+        tokio::time::sleep(settings.drain_delay).await;
         go_away.cancel();
         let (last_call, down) = ends(Instant::now(), settings.drain_max);
         pipeline.drain(last_call);

@@ -79,6 +79,27 @@ async fn a_call_in_flight_is_finished_and_new_ones_are_sent_elsewhere() {
     assert!(released.elapsed() < Duration::from_secs(10), "far less than the 30 seconds that calls may take");
 }
 
+/// What load balancers and meshes need: they are told first, and whoever has not heard yet is served.
+#[tokio::test]
+async fn until_the_delay_is_over_calls_are_served_and_health_says_that_no_more_should_come() {
+    let aws = ScriptedAws::always(Answer::new(200, r#"{"Providers":[]}"#)).await;
+    let proxy = Proxy::against(&aws.endpoint, &[("IDP_PROXY__SERVER__DRAIN_DELAY_MS", "5000")]).await;
+    let mut client = proxy.cognito().await;
+    let asked = Instant::now();
+    proxy.signal("-TERM");
+    draining(&proxy).await;
+    let mut health = HealthClient::new(proxy.channel().await);
+    let answer = health.check(HealthCheckRequest::default()).await.expect("a new connection is still taken");
+    assert_eq!(answer.into_inner().status(), ServingStatus::NotServing);
+    assert_eq!((get(&proxy.admin, "/readyz").await.0, get(&proxy.admin, "/livez").await.0), (503, 200));
+    // On whichever connection. A machine on which this takes longer than the delay would see a refusal.
+    let served =
+        [client.list_identity_providers(list()).await, proxy.cognito().await.list_identity_providers(list()).await];
+    assert!(served.iter().all(Result::is_ok), "{:?}", served.map(|served| served.err()));
+    assert_eq!(proxy.ended().await.code(), Some(0));
+    assert!(asked.elapsed() >= Duration::from_secs(5), "nobody is sent away before the delay is over");
+}
+
 #[tokio::test]
 async fn a_write_whose_caller_went_away_is_finished_before_the_end() {
     let (aws, gate) = held().await;
