@@ -104,9 +104,16 @@ fn judge(row: &Row, fault: &Fault, about: &About<'_>) -> Verdict {
     // Of a write that was never read nothing is known: it counts as one that must not be repeated.
     let unread = about.action.filter(|action| action.is_write()).map(|_| Repeat::Once);
     let repeat = about.subject.map(|(_, repeat)| repeat).or(unread).filter(|_| !not_executed);
-    let ((code, reason), retry) = row.answer(repeat);
+    let (answer, retry) = row.answer(repeat);
+    // A row that has one answer for all says that this attempt was refused. What became of an earlier one is not known.
+    let is_refusal = answer == row.read && row.read.0 != Code::Unknown && upstream(fault).is_some();
+    let is_in_doubt = repeat == Some(Repeat::Once) && is_refusal;
+    let ((code, reason), retry) = if is_in_doubt { (OUTCOME_UNKNOWN, Retry::Never) } else { (answer, retry) };
     Verdict { code, reason, retry }
 }
+
+/// Of a write that must not be repeated, where nothing better can be said.
+const OUTCOME_UNKNOWN: (Code, &str) = (Code::Unknown, "OUTCOME_UNKNOWN");
 
 /// Whether a write may have been applied, where that is known.
 fn may_have_been_applied(fault: &Fault, code: Code, about: &About<'_>) -> Option<bool> {

@@ -47,9 +47,10 @@ pub enum Effect {
 pub enum Repeat {
     /// Nothing changes, however often it is sent.
     Read,
-    /// A write whose second execution has no further effect.
+    /// A write whose second execution has no further effect and the same answer.
     SameEffect,
-    /// A write that must not be sent again unless the first try surely was not executed.
+    /// A write that must not be called again unless the first try surely was not executed: it could have another effect,
+    /// or another answer.
     Once,
 }
 

@@ -258,6 +258,23 @@ fn what_may_have_been_executed_once_is_never_unavailable_since_meshes_replay_tha
     }
 }
 
+#[test]
+fn a_refusal_after_an_attempt_in_doubt_leaves_a_write_in_doubt_that_must_not_be_repeated() {
+    let code = |code: &str| Cause::Aws(Box::new(AwsError { code: Some(code.to_owned()), ..AwsError::default() }));
+    let pool = UserPoolId::parse("us-east-1_Sandbox01".to_owned()).unwrap();
+    let subject = Subject::new(Action::CognitoCreate, Resource::UserPool(&pool), None);
+    for refusal in ["TooManyRequestsException", "DuplicateProviderException", "AccessDeniedException"] {
+        let fault = failed(Action::CognitoCreate, code(refusal), Some(400));
+        let about =
+            About { action: Some(Action::CognitoCreate), subject: Some((&subject, Repeat::Once)), request_id: "r" };
+        let status = of(&fault, &about);
+        let info = status.get_error_details().error_info().cloned().unwrap();
+        assert_eq!((status.code(), info.reason.as_str()), (Code::Unknown, "OUTCOME_UNKNOWN"), "{refusal}");
+        assert_eq!(info.metadata["mayHaveBeenApplied"], "true", "{refusal}");
+        assert_eq!(status.metadata().get("grpc-retry-pushback-ms").unwrap(), "-1", "{refusal}");
+    }
+}
+
 fn about(subject: Option<(&'static Subject<'static>, Repeat)>) -> About<'static> {
     About { action: Some(Action::CognitoCreate), subject, request_id: "request-1" }
 }
