@@ -95,7 +95,7 @@ async fn until_the_delay_is_over_calls_are_served_and_health_says_that_no_more_s
     // On whichever connection. A machine on which this takes longer than the delay would see a refusal.
     let served =
         [client.list_identity_providers(list()).await, proxy.cognito().await.list_identity_providers(list()).await];
-    assert!(served.iter().all(Result::is_ok), "{:?}", served.map(|served| served.err()));
+    assert!(served.iter().all(Result::is_ok), "{:?}", served.map(Result::err));
     assert_eq!(proxy.ended().await.code(), Some(0));
     assert!(asked.elapsed() >= Duration::from_secs(5), "nobody is sent away before the delay is over");
 }

@@ -13,6 +13,7 @@
 
 mod audit;
 mod canaries;
+mod chaos;
 mod cli;
 mod cognito;
 mod coverage;
@@ -39,6 +40,7 @@ mod quota;
 mod readme;
 mod rpcs;
 mod same_effect;
+
 mod serving;
 mod support;
 mod traces;

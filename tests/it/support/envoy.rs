@@ -87,6 +87,13 @@ impl Envoy {
         std::fs::read_to_string(self.scratch.join("access.log")).unwrap()
     }
 
+    /// With a configuration of the test's own; its listener and its admin have free ports.
+    pub(crate) async fn of(configuration: &str) -> Self {
+        let scratch = Scratch::new();
+        scratch.file("envoy.yaml", configuration);
+        Self::start(scratch).await
+    }
+
     async fn start(scratch: Scratch) -> Self {
         let file = |name: &str| std::fs::File::create(scratch.join(name)).expect("a file");
         let mut command = Command::new(tool("venv/bin/envoy"));
