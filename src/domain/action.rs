@@ -47,10 +47,9 @@ pub enum Effect {
 pub enum Repeat {
     /// Nothing changes, however often it is sent.
     Read,
-    /// A write whose second execution has no further effect and the same answer.
+    /// A write whose second execution has no further effect; that of a delete may be told that nothing is there.
     SameEffect,
-    /// A write that must not be called again unless the first try surely was not executed: it could have another effect,
-    /// or another answer.
+    /// A write that must not be sent again unless the first try surely was not executed.
     Once,
 }
 

@@ -40,9 +40,7 @@ impl Operation for Delete {
     }
 
     fn repeat(&self) -> Repeat {
-        // Sent again within this call it has the same effect and the same answer. Another call, such as a mesh makes after
-        // UNAVAILABLE, would hear NOT_FOUND of a deletion that was done.
-        if self.intent.validate_only() { Repeat::Read } else { Repeat::Once }
+        if self.intent.validate_only() { Repeat::Read } else { Repeat::SameEffect }
     }
 
     async fn call(&self, aws: &Aws, _permit: Permit, context: &CallContext<'_>) -> Result<Self::Reply, UpstreamFault> {

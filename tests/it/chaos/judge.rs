@@ -215,9 +215,10 @@ impl Phase<'_> {
             (Code::InvalidArgument, "REQUEST_ID_REUSED") | (Code::FailedPrecondition, "IDEMPOTENCY_TOKEN_REUSED") => {
                 self.is_id_reused()
             }
-            // Another try, or a copy, has deleted it.
+            // Another try, its caller's or a mesh's, or a copy, has deleted it.
             (Code::NotFound, "RESOURCE_NOT_FOUND") => {
-                matches!(intent.wish, Wish::Delete) && (was_in_doubt() || intent.copies > 1)
+                let has_meshs_try = self.is_meshed && self.passages.iter().any(Passage::is_committed);
+                matches!(intent.wish, Wish::Delete) && (was_in_doubt() || intent.copies > 1 || has_meshs_try)
             }
             // A create that nobody can repeat without risking a second effect.
             (Code::Unknown | Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled, _) => {

@@ -94,7 +94,7 @@ fn delete() -> Rpc {
     let (pool, name) = (SANDBOX_USER_POOL.to_owned(), "MyOidc".to_owned());
     Rpc {
         action: Action::CognitoDelete,
-        repeat: Repeat::Once,
+        repeat: Repeat::SameEffect,
         valid: c::DeleteIdentityProviderRequest {
             user_pool_id: pool.clone(),
             provider_name: name.clone(),
