@@ -257,7 +257,7 @@ impl Stages {
             let outcome = match admitted {
                 Ok(spending) => {
                     attempts.pay_with(spending);
-                    self.fly(operation, permit, &context, limit, &line, attempts).await
+                    Box::pin(self.fly(operation, permit, &context, limit, &line, attempts)).await
                 }
                 Err(fault) => Err(fault),
             };
@@ -316,7 +316,9 @@ impl Stages {
         }
         // 7 AWS
         let _noted = is_write.then(|| self.flights.begin_write());
-        let call = limit.bound(&self.given_up, operation.call(&self.aws, permit, context));
+        // On the heap: in a debug build every hand that a future of the SDK's size goes through costs the stack as much
+        // again, and where credentials must be fetched too, a thread's stack was not enough.
+        let call = limit.bound(&self.given_up, Box::pin(operation.call(&self.aws, permit, context)));
         let in_time = attempts.watch(call).await.map_err(out_of_time)?;
         in_time.map_err(|fault| Fault::Upstream(Box::new(fault)))
     }

@@ -173,7 +173,8 @@ impl Quota {
     }
 
     /// Calls that wait.
-    pub fn waiting(&self) -> usize {
+    #[cfg(test)]
+    fn waiting(&self) -> usize {
         self.desk.hall().book.waiting()
     }
 }

@@ -291,3 +291,31 @@ async fn reads_that_are_equal_spend_one_request() {
     }
     assert_eq!(aws.seen().len(), 1);
 }
+
+#[tokio::test]
+async fn an_equal_call_takes_over_when_the_first_ones_caller_leaves_the_queue() {
+    let (aws, scratch) = (making().await, Scratch::new());
+    let proxy = proxy(&scratch, &aws.endpoint, &ONE_A_SECOND).await;
+    let (client, mut calls) = (proxy.cognito().await, Calls::new());
+    at_once(&mut calls, &client, "team", 3);
+    aws.has_seen(1).await;
+    let equal = || {
+        let mut request = create("other", SANDBOX_USER_POOL, "equal");
+        request.metadata_mut().insert("x-request-id", "equal".parse().unwrap());
+        request
+    };
+    let (mut first, mut second) = (proxy.cognito().await, proxy.cognito().await);
+    let leaving = tokio::spawn(async move { first.create_identity_provider(equal()).await });
+    let in_flight = async |wanted: u64| {
+        let calls = async || metric(&proxy, "idp_proxy_in_flight").await.filter(|&calls| calls >= wanted);
+        eventually("calls in flight", calls).await
+    };
+    in_flight(1).await;
+    let staying = tokio::spawn(async move { second.create_identity_provider(equal()).await });
+    leaving.abort();
+    staying.await.unwrap().expect("it is made for the one who stayed");
+    for (_, outcome) in calls.join_all().await {
+        outcome.unwrap();
+    }
+    assert_eq!(made(&aws).iter().filter(|name| *name == "equal").count(), 1);
+}

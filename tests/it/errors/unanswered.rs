@@ -219,6 +219,8 @@ async fn proxy_with(environment: &[(&str, &str)]) -> Proxy {
     let allowed = [
         ("IDP_PROXY__IDENTITY__ANONYMOUS", "allow_for_test_purposes_only"),
         ("IDP_PROXY__POLICY__DIRECTORY", everything),
+        // Half of what threads have: fetching credentials inside a call is the deepest that the stack ever gets.
+        ("RUST_MIN_STACK", "1048576"),
     ];
     Proxy::start(&arguments, &[environment, &allowed, &[ONE_ATTEMPT]].concat()).await
 }
