@@ -2,6 +2,7 @@
 //!
 //! Read once, before anything else happens. Other modules never look at the environment.
 
+mod accounts;
 mod reader;
 mod source;
 
@@ -22,7 +23,7 @@ use crate::{
     quota::Limits,
     server::{Listen, ServerSettings, TlsFiles},
     telemetry::{LogFormat, OtlpTarget, check_filter},
-    upstream::{ClientLimits, check_endpoint},
+    upstream::{AccountSection, ClientLimits, check_endpoint},
 };
 
 /// Every key with its default; the documentation of the configuration.
@@ -66,6 +67,8 @@ pub struct Config {
     pub aws: ClientLimits,
     /// `[quota]`.
     pub quota: Limits,
+    /// `[[aws.account]]`; none in the sandbox.
+    pub accounts: Vec<AccountSection>,
     /// `[validation]`.
     pub rules: Rules,
     /// `[telemetry]`.
@@ -135,6 +138,7 @@ impl Config {
         });
         let fingerprint_key_file = reader.optional("audit.fingerprint_key_file", |text| Ok(PathBuf::from(text)));
         let aws = client_limits(reader);
+        let accounts = accounts::accounts(reader);
         let quota = quota(reader, is_sandbox);
         let choices = [("reject", UnknownKeys::Reject), ("forward", UnknownKeys::Forward)];
         let unknown = reader.choice("validation.unknown_detail_keys", &choices);
@@ -153,6 +157,7 @@ impl Config {
             fingerprint_key_file,
             aws: aws?,
             quota,
+            accounts: if is_sandbox { Vec::new() } else { accounts },
             rules: Rules { unknown_detail_keys: unknown? },
             log_format: log_format?,
             traces,

@@ -3,6 +3,7 @@
 //! Knows no gRPC, no AWS SDK and no I/O. Every rule of AWS's that can be checked without AWS is
 //! here once; validation, redaction, the splitting of answers and the documents read it from here.
 
+mod account;
 mod action;
 mod arn;
 mod attributes;
@@ -19,6 +20,7 @@ mod violation;
 
 pub(crate) use self::secret::hex;
 pub use self::{
+    account::{AccountId, ExternalId, RoleArn, SessionName},
     action::{Action, Effect, Repeat, Service},
     arn::{IdentityProviderArn, PortalArn},
     attributes::{AcrMapping, AttributeMapping, IdpIdentifiers, Tags},

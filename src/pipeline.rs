@@ -24,7 +24,7 @@ use tracing::Instrument as _;
 use crate::{
     audit::{self, Audit},
     deadline::TimeLimit,
-    domain::{Intent, Repeat, Subject, Violations},
+    domain::{AccountId, Intent, Repeat, Subject, Violations},
     fault::Fault,
     identity::Caller,
     operation::{Aws, CallContext, Operation, Rules},
@@ -159,7 +159,7 @@ impl Stages {
         let outcome = self.run(caller.as_ref(), &metadata, &arrival, message, &mut progress).await;
 
         let Progress { operation, decision, attempts, share } = &progress;
-        let subject = operation.as_ref().map(|operation| (operation.subject(), operation.repeat()));
+        let subject = operation.as_ref().map(|operation| (self.subject(operation), operation.repeat()));
         let subject = subject.as_ref().map(|(subject, repeat)| (subject, *repeat));
         let about = About { action: Some(O::ACTION), subject, request_id: &arrival.request_id };
         let elapsed = arrival.at.elapsed();
@@ -224,7 +224,8 @@ impl Stages {
         let says = Content::of(&message);
         let operation = known.insert(O::parse(message, &self.rules).map_err(Fault::Invalid)?);
         // 3 policy
-        let subject = operation.subject();
+        let subject = self.subject(operation);
+        *attempts = attempts.in_session(self.aws.upstream.session_name(subject.resource, caller.id()));
         let judged = self.policy.authorize(caller, &subject);
         self.metrics.decided(judged.is_ok());
         let policies =
@@ -245,7 +246,7 @@ impl Stages {
             Err(Fault::OutOfTime { .. }) => !may_try_again,
             _ => true,
         };
-        let key = self.flights.key(&likeness).filter(|_| !subject.validate_only());
+        let key = self.flights.key(&likeness, attempts.session_name()).filter(|_| !subject.validate_only());
         let fly = async {
             let line = self.line(caller, &subject, true, policies, arrival);
             let derived_token = if subject.is_write() { likeness.client_token() } else { None };
@@ -279,7 +280,12 @@ impl Stages {
         gone: &CancellationToken,
     ) -> Result<Spending, Fault> {
         let asked = Instant::now();
-        let demand = Demand { caller: caller.id(), account: None, subject, deadline: limit.at };
+        let demand = Demand {
+            caller: caller.id(),
+            account: subject.account.map(AccountId::as_str),
+            subject,
+            deadline: limit.at,
+        };
         // Nothing has been sent yet, so a write without a caller need not be made either.
         let admitted = gone.run_until_cancelled(self.quota.admit(demand)).await.ok_or(Fault::CallerGone)?;
         let budget = match &admitted {
@@ -323,6 +329,12 @@ impl Stages {
         in_time.map_err(|fault| Fault::Upstream(Box::new(fault)))
     }
 
+    /// What a call is about, with what only the configuration knows of it.
+    fn subject<'a, O: Operation>(&'a self, operation: &'a O) -> Subject<'a> {
+        let subject = operation.subject();
+        Subject { account: self.aws.upstream.account(subject.resource), ..subject }
+    }
+
     fn line<'a>(
         &self,
         caller: &'a Caller,
@@ -331,7 +343,9 @@ impl Stages {
         policies: &'a [String],
         arrival: &'a Arrival,
     ) -> audit::Line<'a> {
+        let session = self.aws.upstream.session_name(subject.resource, caller.id()).filter(|_| is_allowed);
         audit::Line::new(caller, subject, is_allowed, policies, &arrival.request_id, &self.aws.fingerprinter)
+            .in_session(session)
     }
 }
 

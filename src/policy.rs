@@ -111,6 +111,11 @@ impl Policy {
         Ok(Self { engine: ArcSwap::from_pointee(engine), directory: None })
     }
 
+    /// How many policies are in force.
+    pub fn count(&self) -> usize {
+        self.engine.load().len()
+    }
+
     /// Judges a call that is identified and parsed.
     ///
     /// # Errors

@@ -280,7 +280,7 @@ impl Payer {
         let resource = demand.subject.resource;
         let (service, account, pool) = match resource {
             Resource::UserPool(pool) => (Service::Cognito, demand.account, Some(pool.as_str().to_owned())),
-            Resource::Portal(portal) => (Service::WorkspacesWeb, Some(portal.account()), None),
+            Resource::Portal(portal) => (Service::WorkspacesWeb, Some(portal.account().as_str()), None),
         };
         Self { service, account: account.map(str::to_owned), region: resource.region().clone(), pool }
     }

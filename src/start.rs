@@ -1,11 +1,14 @@
 //! Configuration → running proxy. What files hold is read before a port is bound, all mistakes at once.
 
+mod summary;
+
 use std::{fmt::Display, io::Write as _, net::SocketAddr, path::Path, sync::Arc};
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use zeroize::Zeroizing;
 
+pub use self::summary::Summary;
 use crate::{
     audit::Audit,
     config::Config,
@@ -20,7 +23,7 @@ use crate::{
     server::{Listen, Server, Tls},
     status,
     telemetry::{Metrics, Traces},
-    upstream::Upstream,
+    upstream::{EndpointOverride, Upstream, check_endpoint},
 };
 
 /// Whatever ends the process.
@@ -44,6 +47,7 @@ pub struct Parts {
     tls: Option<Arc<Tls>>,
     fingerprinter: Fingerprinter,
     tokens: Option<Arc<JwtVerifier>>,
+    endpoints: Vec<EndpointOverride>,
 }
 
 impl Parts {
@@ -72,13 +76,29 @@ impl Parts {
         let has_tokens = mistakes.is_empty() && !config.issuers.is_empty();
         let tokens = has_tokens.then(|| JwtVerifier::new(config.issuers.clone()).map(Arc::new)).transpose();
         let tokens = tokens.map_err(|why| note(&mut mistakes, "identity.jwt", &why));
+        let endpoints = if config.is_sandbox { Vec::new() } else { endpoints(&mut mistakes) };
         match (policy, tls, fingerprinter, tokens) {
             (Ok(policy), Ok(tls), Ok(fingerprinter), Ok(tokens)) if mistakes.is_empty() => {
-                Ok(Self { policy: Arc::new(policy), tls: tls.map(Arc::new), fingerprinter, tokens })
+                Ok(Self { policy: Arc::new(policy), tls: tls.map(Arc::new), fingerprinter, tokens, endpoints })
             }
             _ => Err(mistakes),
         }
     }
+}
+
+/// The endpoints that the environment and the profile set. Those of the environment have been checked before.
+fn endpoints(mistakes: &mut Vec<String>) -> Vec<EndpointOverride> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let endpoints = match runtime {
+        Ok(runtime) => runtime.block_on(EndpointOverride::all()),
+        Err(why) => {
+            mistakes.push(format!("the AWS profile cannot be read: {why}"));
+            Vec::new()
+        }
+    };
+    let insecure = endpoints.iter().filter_map(|one| check_endpoint(&one.url).err().map(|why| (one, why)));
+    mistakes.extend(insecure.map(|(one, why)| format!("the AWS profile, {one}: {why}")));
+    endpoints
 }
 
 fn fingerprinter(file: &Path) -> Result<Fingerprinter, String> {
@@ -96,7 +116,7 @@ fn fingerprinter(file: &Path) -> Result<Fingerprinter, String> {
 /// When something that it needs is not to be had.
 pub async fn serve(config: Config, parts: Parts) -> Result<bool, AnyError> {
     let stop = stop_on_signal()?;
-    let Parts { policy, tls, fingerprinter, tokens } = parts;
+    let Parts { policy, tls, fingerprinter, tokens, endpoints } = parts;
     let metrics = Arc::new(Metrics::new(status::reasons()));
     let traces = match &config.traces {
         Some(target) => Traces::to(target, Arc::clone(&metrics))
@@ -109,11 +129,14 @@ pub async fn serve(config: Config, parts: Parts) -> Result<bool, AnyError> {
     let upstream = if config.is_sandbox {
         sandbox(&config, &metrics).await?
     } else {
-        Upstream::from_environment(config.aws, Arc::clone(&metrics)).await
+        Upstream::from_environment(config.aws, config.accounts.clone(), Arc::clone(&metrics)).await
     };
 
     let server = Server::bind(config.server.clone()).await?;
     tracing::info!(listen = server.address(), admin_listen = server.admin_address(), "listening");
+    for EndpointOverride { service, url } in &endpoints {
+        tracing::warn!(service, endpoint = url, "AWS is called at another endpoint than its own");
+    }
     if config.anonymous == Anonymous::Allow {
         tracing::warn!("callers that do not prove who they are are served as anonymous: for test purposes only");
     }

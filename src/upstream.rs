@@ -1,18 +1,23 @@
 //! AWS: the SDK clients, what was sent, and what a failure means. Knows no gRPC.
 
+mod accounts;
 mod attempts;
 mod classify;
 mod clients;
 mod contention;
 mod endpoint;
 mod failure;
+mod guard;
+mod identity;
 mod measure;
 mod response;
+mod session;
 
 pub use self::{
+    accounts::AccountSection,
     attempts::Attempts,
     clients::{ClientLimits, Upstream},
-    endpoint::{InsecureEndpoint, check_endpoint},
+    endpoint::{EndpointOverride, InsecureEndpoint, check_endpoint},
     failure::{AwsError, Cause, Executed, FieldError, SdkFailure, UpstreamFault},
 };
 pub(crate) use self::{

@@ -9,7 +9,7 @@ use aws_smithy_types::{DateTime, date_time::Format};
 use serde::Serialize;
 
 use crate::{
-    domain::{DetailKey, Details, Fingerprinter, Intent, RequestId, Subject},
+    domain::{AccountId, DetailKey, Details, Fingerprinter, Intent, RequestId, SessionName, Subject},
     identity::Caller,
 };
 
@@ -56,6 +56,12 @@ pub struct Line<'a> {
     caller_kind: &'static str,
     action: String,
     resource: String,
+    /// The AWS account, where it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<&'a str>,
+    /// The name under which CloudTrail shows the call in that account, where it is made with a role.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    aws_session: Option<String>,
     decision: &'static str,
     policies: &'a [String],
     /// The id of the call, as in its log line and in the `RequestInfo` of its error.
@@ -95,6 +101,8 @@ impl<'a> Line<'a> {
             caller_kind: caller.proof().as_str(),
             action: subject.action.to_string(),
             resource,
+            account: subject.account.map(AccountId::as_str),
+            aws_session: None,
             decision: if is_allowed { "allow" } else { "deny" },
             policies,
             request_id,
@@ -104,6 +112,12 @@ impl<'a> Line<'a> {
             fingerprints: secrets.map(fingerprint).collect(),
             outcome: None,
         }
+    }
+
+    /// The same call, made in a session with a role.
+    #[must_use]
+    pub fn in_session(self, name: Option<SessionName>) -> Self {
+        Self { aws_session: name.map(|name| name.as_str().to_owned()), ..self }
     }
 
     /// The same call, when it is over.

@@ -105,7 +105,12 @@ impl Reader {
     }
 
     /// How many tables a list of tables has.
-    pub(super) fn tables(&self, path: &str) -> usize {
+    pub(super) fn tables(&mut self, path: &str) -> usize {
+        // A variable can say that there are none.
+        let is_none = |(value, _): &(Value, String)| value.as_array().is_some_and(Vec::is_empty);
+        if self.sources.values.get(path).is_some_and(is_none) {
+            self.sources.values.remove(path);
+        }
         let is_set = |at: &usize| self.has_section(&format!("{path}[{at}]"));
         (0..usize::from(u8::MAX)).take_while(is_set).count()
     }

@@ -33,12 +33,11 @@ impl Sources {
         }
         for (name, text) in environment {
             let Some(path) = name.strip_prefix(PREFIX) else { continue };
-            let path = path.to_ascii_lowercase().replace("__", ".");
+            let path = path_of(path);
             // Lists are written as in the file; a list of tables replaces the file's.
-            let list = text.trim_start().starts_with('[').then(|| format!("{path} = {text}").parse::<Table>());
-            if let Some(Ok(list)) = list {
+            if let Some(list) = list(text) {
                 sources.values.retain(|key, _| !key.starts_with(&format!("{path}[")));
-                sources.add("", &list, name);
+                sources.set(path, &list, name);
             } else {
                 let value = sources.typed(&path, text);
                 sources.values.insert(path, (value, name.clone()));
@@ -59,15 +58,19 @@ impl Sources {
     fn add(&mut self, under: &str, table: &Table, place: &str) {
         for (key, value) in table {
             let path = if under.is_empty() { key.clone() } else { format!("{under}.{key}") };
-            match value {
-                Value::Table(inner) => self.add(&path, inner, place),
-                Value::Array(tables) if !tables.is_empty() && tables.iter().all(Value::is_table) => {
-                    for (at, inner) in tables.iter().enumerate() {
-                        inner.as_table().into_iter().for_each(|inner| self.add(&format!("{path}[{at}]"), inner, place));
-                    }
+            self.set(path, value, place);
+        }
+    }
+
+    fn set(&mut self, path: String, value: &Value, place: &str) {
+        match value {
+            Value::Table(inner) => self.add(&path, inner, place),
+            Value::Array(tables) if !tables.is_empty() && tables.iter().all(Value::is_table) => {
+                for (at, inner) in tables.iter().enumerate() {
+                    inner.as_table().into_iter().for_each(|inner| self.add(&format!("{path}[{at}]"), inner, place));
                 }
-                leaf => drop(self.values.insert(path, (leaf.clone(), place.to_owned()))),
             }
+            leaf => drop(self.values.insert(path, (leaf.clone(), place.to_owned()))),
         }
     }
 
@@ -79,4 +82,24 @@ impl Sources {
             _ => Value::String(text.to_owned()),
         }
     }
+}
+
+/// A variable's list, written as in the file.
+fn list(text: &str) -> Option<Value> {
+    let mut read = text.trim_start().starts_with('[').then(|| format!("list = {text}").parse::<Table>().ok())??;
+    // What follows the list is no part of it.
+    let list = read.remove("list").filter(Value::is_array);
+    list.filter(|_| read.is_empty())
+}
+
+/// `IDENTITY__JWT__0__ISSUER` → `identity.jwt[0].issuer`: a number counts the tables of a list from 0.
+fn path_of(name: &str) -> String {
+    name.to_ascii_lowercase().split("__").fold(String::new(), |path, part| {
+        let is_number = !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        match (path.is_empty(), is_number) {
+            (true, _) => part.to_owned(),
+            (false, true) => format!("{path}[{part}]"),
+            (false, false) => format!("{path}.{part}"),
+        }
+    })
 }

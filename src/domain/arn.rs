@@ -1,6 +1,6 @@
 //! The two ARNs of WorkSpaces Web, pinned in every part before they can reach a URL.
 
-use super::{pool::Region, text};
+use super::{account::AccountId, pool::Region, text};
 
 /// AWS allows 20 to 2,048 characters (`ARN`); the pinned form is far shorter.
 const ARN_LENGTH: std::ops::RangeInclusive<usize> = 20..=2048;
@@ -9,7 +9,7 @@ const ARN_LENGTH: std::ops::RangeInclusive<usize> = 20..=2048;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Parts {
     region: Region,
-    account: String,
+    account: AccountId,
     ids: Vec<String>,
 }
 
@@ -34,9 +34,7 @@ fn parse(text: &str, kind: &str, ids: usize) -> Result<Parts, String> {
     if partition != region.partition() {
         return Err(format!("its partition must be {} for region {region}", region.partition()));
     }
-    if account.len() != 12 || !account.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err("its account must have 12 digits".to_owned());
-    }
+    let account = AccountId::parse(account).map_err(|why| format!("its account {why}"))?;
     let mut path = resource.split('/');
     if path.next() != Some(kind) {
         return Err(format!("{}; its resource is of another type", form()));
@@ -45,7 +43,7 @@ fn parse(text: &str, kind: &str, ids: usize) -> Result<Parts, String> {
     if found.len() != ids || !found.iter().all(|id| is_uuid(id)) {
         return Err(form());
     }
-    Ok(Parts { region, account: account.to_owned(), ids: found })
+    Ok(Parts { region, account, ids: found })
 }
 
 /// 36 characters of hexadecimal digits with hyphens at 8, 13, 18 and 23, in either case.
@@ -84,8 +82,8 @@ impl PortalArn {
         &self.parts.region
     }
 
-    /// The AWS account that owns the portal, 12 digits.
-    pub fn account(&self) -> &str {
+    /// The AWS account that owns the portal.
+    pub fn account(&self) -> &AccountId {
         &self.parts.account
     }
 }

@@ -1,6 +1,7 @@
 //! What a call is about: the words that policy, errors and the log share.
 
 use super::{
+    account::AccountId,
     action::Action,
     arn::PortalArn,
     attributes::{AttributeMapping, IdpIdentifiers},
@@ -27,6 +28,14 @@ impl<'a> Resource<'a> {
             Self::Portal(portal) => portal.region(),
         }
     }
+
+    /// The account that it says itself it belongs to: a portal's ARN does, a pool's id does not.
+    pub fn account(self) -> Option<&'a AccountId> {
+        match self {
+            Self::UserPool(_) => None,
+            Self::Portal(portal) => Some(portal.account()),
+        }
+    }
 }
 
 /// What one call is about. Borrowed from the operation, so that nothing is copied for a call that succeeds.
@@ -36,6 +45,8 @@ pub struct Subject<'a> {
     pub action: Action,
     /// What is protected.
     pub resource: Resource<'a>,
+    /// The AWS account that the resource belongs to, where its ARN or the configuration says so.
+    pub account: Option<&'a AccountId>,
     /// The provider's name (Cognito) or ARN (`WorkSpaces` Web), where the call is about one that has one.
     pub provider: Option<&'a str>,
     /// The provider's name, where the call states one.
@@ -62,6 +73,7 @@ impl<'a> Subject<'a> {
         Self {
             action,
             resource,
+            account: resource.account(),
             provider,
             name: None,
             kind: None,

@@ -73,6 +73,16 @@ impl Mesh {
         Self { header, trusted }
     }
 
+    /// The header that is believed.
+    pub fn header(&self) -> MeshHeader {
+        self.header
+    }
+
+    /// From whom it is believed.
+    pub fn trusted(&self) -> &[TrustedPeer] {
+        &self.trusted
+    }
+
     fn trusts(&self, peer: &Peer) -> bool {
         self.trusted.iter().any(|trusted| match (trusted, peer.address) {
             // An IPv4 peer of a dual-stack socket has a mapped address.

@@ -10,7 +10,7 @@ use super::{
     engine::Engine,
     facts::{CallFacts, CallerFacts, Facts},
 };
-use crate::domain::{Action, PortalArn, Resource, Service, UserPoolId};
+use crate::domain::{AccountId, Action, PortalArn, Resource, Service, UserPoolId};
 
 /// The file's form: caller, action, resource (a pool's id or a portal's ARN) and what the call would do.
 #[derive(Debug, Deserialize)]
@@ -20,6 +20,9 @@ struct File<'a> {
     caller: CallerFacts<'a>,
     action: Cow<'a, str>,
     resource: Cow<'a, str>,
+    /// The account that the configuration says the pool belongs to; a portal's ARN says it itself.
+    #[serde(default)]
+    account: Option<Cow<'a, str>>,
     #[serde(default, borrow)]
     context: CallFacts<'a>,
 }
@@ -63,7 +66,13 @@ pub fn explain(directory: &Path, request: &str) -> Result<Explanation, Vec<Polic
     let (pool, portal) = (pool.transpose().map_err(named)?, portal.transpose().map_err(named)?);
     let resource = pool.as_ref().map(Resource::UserPool).or_else(|| portal.as_ref().map(Resource::Portal));
     let resource = resource.ok_or_else(|| wrong("there is no resource".to_owned()))?;
-    let facts = Facts { caller: file.caller, action, resource, call: file.context };
+    let account = file.account.as_deref().map(AccountId::parse).transpose();
+    let account = account.map_err(|why| wrong(format!("the account {why}")))?;
+    if resource.account().is_some_and(|own| account.as_ref().is_some_and(|account| account != own)) {
+        return Err(wrong("the account is not the one of the portal's ARN".to_owned()));
+    }
+    let account = resource.account().or(account.as_ref());
+    let facts = Facts { caller: file.caller, action, resource, account, call: file.context };
     let decided = engine.decide_checked(&facts).map_err(wrong)?;
     Ok(match decided {
         Ok(policies) => Explanation {

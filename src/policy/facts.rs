@@ -11,7 +11,7 @@ use cedar_policy::{
 use serde::Deserialize;
 
 use crate::{
-    domain::{Action, Details, IdpIdentifiers, Resource, Subject},
+    domain::{AccountId, Action, Details, IdpIdentifiers, Resource, Subject},
     identity::Caller,
 };
 
@@ -51,6 +51,7 @@ pub(super) struct Facts<'a> {
     pub(super) caller: CallerFacts<'a>,
     pub(super) action: Action,
     pub(super) resource: Resource<'a>,
+    pub(super) account: Option<&'a AccountId>,
     pub(super) call: CallFacts<'a>,
 }
 
@@ -70,6 +71,7 @@ impl<'a> Facts<'a> {
             },
             action: subject.action,
             resource: subject.resource,
+            account: subject.account,
             call: CallFacts {
                 provider_type: subject.kind.map(|kind| Text::from(kind.as_str())),
                 provider_name: subject.name.map(Text::from),
@@ -146,14 +148,15 @@ impl Names {
         let (action, own, _) = self.actions.get(&facts.action).ok_or("an action that the schema lacks")?;
         let uid = |kind: &EntityTypeName, id: &str| EntityUid::from_type_name_and_id(kind.clone(), EntityId::new(id));
         let principal = uid(&self.caller, &facts.caller.id);
-        let (resource, account) = match facts.resource {
-            Resource::UserPool(pool) => (uid(&self.user_pool, pool.as_str()), None),
-            Resource::Portal(portal) => (uid(&self.portal, portal.as_str()), Some(portal.account())),
+        let resource = match facts.resource {
+            Resource::UserPool(pool) => uid(&self.user_pool, pool.as_str()),
+            Resource::Portal(portal) => uid(&self.portal, portal.as_str()),
         };
+        let account = facts.account.map(|account| text(account.as_str()));
         let caller = [("kind", Some(text(&facts.caller.kind))), ("groups", Some(set(&facts.caller.groups)))];
         let trust_domain = facts.caller.trust_domain.as_deref().map(text);
         let caller = attributes(caller.into_iter().chain([("trust_domain", trust_domain)]));
-        let place = [("region", Some(text(facts.resource.region().as_str()))), ("account", account.map(text))];
+        let place = [("region", Some(text(facts.resource.region().as_str()))), ("account", account)];
         let entity = |uid: &EntityUid, attributes| {
             Entity::new(uid.clone(), attributes, HashSet::new()).map_err(|why| why.to_string())
         };

@@ -29,7 +29,7 @@ fn decide(text: &str, action: Action, call: CallFacts<'_>) -> Result<Vec<String>
     };
     let groups = ["g".into()].into();
     let caller = CallerFacts { id: "me".into(), kind: "jwt".into(), groups, trust_domain: Some("prod.example".into()) };
-    let facts = Facts { caller, action, resource, call };
+    let facts = Facts { caller, action, resource, account: resource.account(), call };
     let checked = engine.decide_checked(&facts).expect("the facts have the schema's types");
     let decided = engine.decide(&facts);
     assert_eq!(decided, checked);
@@ -293,7 +293,7 @@ fn the_index_leaves_out_no_policy_that_cedar_would_apply() {
                 let resource = if cognito { Resource::UserPool(&pool) } else { Resource::Portal(&portal) };
                 let caller =
                     CallerFacts { id: "me".into(), kind: "mtls".into(), groups: [].into(), trust_domain: None };
-                let facts = Facts { caller, action, resource, call: CallFacts::default() };
+                let facts = Facts { caller, action, resource, account: None, call: CallFacts::default() };
                 let question = engine.question(&facts).unwrap();
                 let all = Authorizer::new().is_authorized(&question.request, &whole, &question.entities);
                 let expected = all.decision() == Decision::Allow;

@@ -16,6 +16,7 @@ use tokio::{
 };
 
 use super::{Digest, Likeness, digest};
+use crate::domain::SessionName;
 
 /// What a flight brings back; nothing as long as it is under way.
 type Landing = Option<Arc<dyn Any + Send + Sync>>;
@@ -38,15 +39,17 @@ pub enum Share {
 }
 
 impl Flights {
-    /// What equal reads share: their content, whoever calls, as long as nothing was written in between.
-    fn key_of_read(&self, call: &Likeness<'_>) -> Digest {
+    /// What equal reads share: their content, whoever calls, as long as nothing was written in between. One that is made
+    /// in a session of its caller's is the caller's own: CloudTrail names who reads.
+    fn key_of_read(&self, call: &Likeness<'_>, session: Option<&SessionName>) -> Digest {
         let writes = self.writes.load(Ordering::Acquire).to_be_bytes();
-        digest(&[b"read", call.action.grpc_method().as_bytes(), &call.content.0, &writes])
+        let session = session.map(SessionName::as_str).unwrap_or_default().as_bytes();
+        digest(&[b"read", call.action.grpc_method().as_bytes(), &call.content.0, &writes, session])
     }
 
     /// What makes other calls equal to this one; nothing does where none may be.
-    pub fn key(&self, call: &Likeness<'_>) -> Option<Key> {
-        let digest = if call.action.is_write() { call.key()? } else { self.key_of_read(call) };
+    pub fn key(&self, call: &Likeness<'_>, session: Option<&SessionName>) -> Option<Key> {
+        let digest = if call.action.is_write() { call.key()? } else { self.key_of_read(call, session) };
         Some(Key(digest))
     }
 

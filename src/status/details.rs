@@ -11,7 +11,7 @@ use super::{
     upstream,
 };
 use crate::{
-    domain::{Action, Effect, Resource, Service},
+    domain::{AccountId, Action, Effect, Resource, Service},
     fault::Fault,
     quota::{Bottleneck, Limited},
     upstream::{AwsError, Cause, UpstreamFault},
@@ -139,6 +139,8 @@ fn info(code: Code, fault: &Fault, about: &About<'_>) -> HashMap<String, String>
         put("awsHttpStatus", fault.http_status.map(|status| status.to_string()));
         put("attempts", Some(fault.attempts.to_string()));
         put("region", Some(fault.region.to_string()));
+        // Policy has allowed the call: nobody else is told whose a user pool is.
+        put("account", about.subject.and_then(|(subject, _)| subject.account).map(AccountId::to_string));
         put("reasonCode", error.and_then(|error| error.reason_code.clone()));
         if code == Code::PermissionDenied {
             let service = fault.action.service().aws_name();
@@ -203,11 +205,7 @@ fn extra(row: &Row, fault: &Fault, about: &About<'_>, details: &mut ErrorDetails
             details.set_resource_info(kind, cut(&name, NAME_BYTES_MAX), "", row.text);
         }
         Extra::Rate | Extra::Quota => {
-            // Only a portal's ARN says whose it is.
-            let account = about.subject.and_then(|(subject, _)| match subject.resource {
-                Resource::Portal(portal) => Some(portal.account()),
-                Resource::UserPool(_) => None,
-            });
+            let account = about.subject.and_then(|(subject, _)| subject.account).map(AccountId::as_str);
             details.set_quota_failure(vec![quota(row, fault, error, &name, account, about)]);
         }
         Extra::Precondition(kind) => {
@@ -276,12 +274,10 @@ fn share(row: &Row, limited: &Limited, about: &About<'_>) -> QuotaViolation {
     let action = about.action.map(Action::operation).unwrap_or_default();
     let (subject, metric, code) = match (limited.held_by, about.subject.map(|(subject, _)| subject.resource)) {
         (Bottleneck::Pool, Some(Resource::UserPool(pool))) => (format!("userPools/{}", pool.as_str()), action, ""),
-        (_, Some(Resource::Portal(portal))) => {
-            let subject = format!("{}:{}", portal.account(), portal.region());
-            (subject, limited.category.aws_name(), limited.category.aws_code())
-        }
-        (_, Some(Resource::UserPool(pool))) => {
-            let subject = format!("region:{}", pool.region());
+        (_, Some(resource)) => {
+            let account = about.subject.and_then(|(subject, _)| subject.account);
+            let account = account.map_or("region", AccountId::as_str);
+            let subject = format!("{account}:{}", resource.region());
             (subject, limited.category.aws_name(), limited.category.aws_code())
         }
         (_, None) => Default::default(),

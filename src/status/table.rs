@@ -281,6 +281,14 @@ pub(super) static TABLE: &[Row] = &[
     )
     .retry(Retry::After),
     sdk(
+        SdkFailure::CredentialsExpired,
+        Unavailable,
+        "PROXY_CREDENTIALS_EXPIRED",
+        "the proxy's own AWS session has expired",
+    )
+    .retry(Retry::After),
+    sdk(SdkFailure::CredentialsInvalid, Internal, "PROXY_CREDENTIALS_INVALID", KEYS),
+    sdk(
         SdkFailure::AssumeRoleDenied,
         Internal,
         "AWS_ASSUME_ROLE_DENIED",

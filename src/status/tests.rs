@@ -247,8 +247,8 @@ fn what_may_have_been_executed_once_is_never_unavailable_since_meshes_replay_tha
                 skew.contains(&code) || code.starts_with("ExpiredToken")
             }
             Trigger::Sdk(failure) => {
-                use SdkFailure::{ConnectTimeout, CredentialsUnavailable, Unreachable};
-                [CredentialsUnavailable, Unreachable, ConnectTimeout].contains(&failure)
+                use SdkFailure::{ConnectTimeout, CredentialsExpired, CredentialsUnavailable, Unreachable};
+                [CredentialsExpired, CredentialsUnavailable, Unreachable, ConnectTimeout].contains(&failure)
             }
             // Nothing was sent.
             Trigger::Own(own) => [Own::Overloaded, Own::Draining].contains(&own),

@@ -1,8 +1,8 @@
-//! What is really sent to AWS for one call and how it went, without a configuration override for each call.
+//! What is really sent to AWS for one call, under whose name and how it went, without a configuration override for each call.
 
 use std::{
     sync::{
-        Arc, Mutex, OnceLock, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
@@ -25,8 +25,8 @@ use aws_smithy_runtime_api::{
 };
 use aws_smithy_types::{DateTime, config_bag::ConfigBag, date_time::Format};
 
-use super::{classify, endpoint, failure::Executed, response};
-use crate::{quota::Spending, telemetry::CallTrace};
+use super::{classify, endpoint, failure::Executed, response, session::Session};
+use crate::{domain::SessionName, quota::Spending, telemetry::CallTrace};
 
 tokio::task_local! {
     /// The call that the current task makes. The SDK runs its orchestration in the task that awaits it.
@@ -45,6 +45,10 @@ pub struct Attempts {
     /// Where each request is paid for.
     spending: OnceLock<Spending>,
     quota_wait: OnceLock<Duration>,
+    session_name: Option<SessionName>,
+    /// The session with a role that the last attempt used, and the id of its key.
+    session: Mutex<Option<(Arc<Session>, String)>>,
+    is_session_dropped: AtomicBool,
 }
 
 /// What the last answer said of itself.
@@ -87,6 +91,32 @@ impl Attempts {
         self.quota_wait.get().copied()
     }
 
+    /// The same call, to be made in a session of this name, where it takes another account's role.
+    pub fn in_session(&self, session_name: Option<SessionName>) -> Arc<Self> {
+        Arc::new(Self { trace: self.trace.clone(), session_name, ..Self::default() })
+    }
+
+    /// The name under which CloudTrail shows the call.
+    pub fn session_name(&self) -> Option<&SessionName> {
+        self.session_name.as_ref()
+    }
+
+    /// Notes the session that an attempt is signed with.
+    pub(super) fn uses(&self, session: Arc<Session>, key_id: &str) {
+        *lock(&self.session) = Some((session, key_id.to_owned()));
+    }
+
+    /// AWS says that the credentials of the last attempt have expired: they are not used again.
+    fn drop_session(&self) {
+        let dropped = lock(&self.session).take().is_some_and(|(session, key_id)| session.drop_held(&key_id));
+        self.is_session_dropped.store(dropped, Ordering::Relaxed);
+    }
+
+    /// Whether another attempt would be made in another session, after one that was refused as expired.
+    pub(super) fn is_session_dropped(&self) -> bool {
+        self.is_session_dropped.load(Ordering::Relaxed)
+    }
+
     /// How many attempts were begun.
     pub fn started(&self) -> u32 {
         self.started.load(Ordering::Relaxed)
@@ -123,13 +153,18 @@ impl Attempts {
     }
 
     fn answered(&self) -> Answered {
-        self.answered.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.answered).clone()
     }
 
     /// The attempts of the current task's call; none were made outside of [`Self::watch`].
     pub(crate) fn current() -> Arc<Self> {
         CURRENT.try_with(Arc::clone).unwrap_or_default()
     }
+}
+
+/// What the locks guard is replaced as a whole, so that a poisoned one is as good.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The client's interceptor: counts, and refuses to send over plain HTTP to another machine.
@@ -177,7 +212,7 @@ impl Intercept for Watch {
         let id = headers.get("x-amzn-requestid").or_else(|| headers.get("x-amz-request-id"));
         let time = headers.get("date").and_then(|date| DateTime::from_str(date, Format::HttpDate).ok());
         let answered = Answered { aws_request_id: id.map(str::to_owned), aws_time: time };
-        *Attempts::current().answered.lock().unwrap_or_else(PoisonError::into_inner) = answered;
+        *lock(&Attempts::current().answered) = answered;
         Ok(())
     }
 
@@ -196,6 +231,9 @@ impl Intercept for Watch {
             }
             if classify::executed(context.response(), error, attempts.has_sent()) == Executed::Maybe {
                 attempts.has_doubt.store(true, Ordering::Relaxed);
+            }
+            if context.response().is_some_and(classify::is_expired) {
+                attempts.drop_session();
             }
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! `SdkError` → `UpstreamFault`, for every operation of both services.
 
-use std::error::Error;
+use std::{error::Error, time::Duration};
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_http::endpoint::ResolveEndpointError;
@@ -10,13 +10,14 @@ use aws_smithy_runtime_api::client::{
     result::{ConnectorError, SdkError},
     retries::classifiers::{ClassifyRetry, RetryAction},
 };
-use aws_smithy_types::error::display::DisplayErrorContext;
+use aws_smithy_types::{error::display::DisplayErrorContext, retry::ErrorKind};
 
 use super::{
     attempts::Attempts,
     endpoint::InsecureEndpoint,
     failure::{AwsError, Cause, Executed, SdkFailure, UpstreamFault},
     response,
+    session::AssumeFailure,
 };
 use crate::domain::{Action, Region};
 
@@ -25,6 +26,10 @@ const MAYBE_EXECUTED: [&str; 3] = ["RequestTimeoutException", "RequestTimeout", 
 
 /// Stands for the code of an error answer that has none: its status alone counts.
 const UNREADABLE: &str = "";
+/// Whether AWS says that the session has ended which the request was signed with.
+pub(super) fn is_expired(answer: &HttpResponse) -> bool {
+    response::code(answer).is_some_and(|code| ["ExpiredTokenException", "ExpiredToken"].contains(&code.as_str()))
+}
 
 /// Turns the SDK's error of a call that `attempts` watched into ours.
 pub(super) fn fault<E>(action: Action, region: &Region, error: &SdkError<E, HttpResponse>) -> UpstreamFault
@@ -151,6 +156,9 @@ fn unreadable(raw: &HttpResponse, error: &(dyn Error + 'static)) -> (Cause, Stri
 }
 
 fn dispatch(error: &ConnectorError, has_sent: bool) -> SdkFailure {
+    if let Some(session) = find::<AssumeFailure>(error) {
+        return session.failure;
+    }
     if let Some(credentials) = find::<CredentialsError>(error) {
         return match credentials {
             CredentialsError::CredentialsNotLoaded(_) | CredentialsError::InvalidConfiguration(_) => {
@@ -192,7 +200,10 @@ fn legible(failure: SdkFailure, error: &ConnectorError) -> String {
         SdkFailure::Unreachable | SdkFailure::ConnectTimeout | SdkFailure::ConnectionLost | SdkFailure::ReadTimeout => {
             chain()
         }
-        _ => find::<ResolveEndpointError>(error).map(ToString::to_string).unwrap_or_default(),
+        _ => {
+            let session = find::<AssumeFailure>(error).map(ToString::to_string);
+            session.or_else(|| find::<ResolveEndpointError>(error).map(ToString::to_string)).unwrap_or_default()
+        }
     }
 }
 
@@ -221,6 +232,8 @@ fn executed_by_failure(failure: SdkFailure, status: Option<u16>) -> Executed {
         SdkFailure::Construction
         | SdkFailure::CredentialsMissing
         | SdkFailure::CredentialsUnavailable
+        | SdkFailure::CredentialsExpired
+        | SdkFailure::CredentialsInvalid
         | SdkFailure::AssumeRoleDenied
         | SdkFailure::EndpointOfRegion
         | SdkFailure::EndpointOfConfiguration
@@ -238,7 +251,7 @@ fn executed_by_failure(failure: SdkFailure, status: Option<u16>) -> Executed {
 }
 
 /// The first error of type `E` in the chain, including what an `io::Error` wraps.
-fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
+pub(super) fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(found) = error.downcast_ref::<E>() {
@@ -283,6 +296,14 @@ impl ClassifyRetry for RetryRule {
         let code = answer.and_then(response::code);
         // A hard quota, which the SDK takes for throttling: it would only wait for nothing.
         if code.as_deref() == Some("LimitExceededException") {
+            return RetryAction::RetryForbidden;
+        }
+        // Refused before anything was done. The session is the proxy's own business: another one is begun at once.
+        if answer.is_some_and(is_expired) && Attempts::current().is_session_dropped() {
+            return RetryAction::retryable_error_with_explicit_delay(ErrorKind::TransientError, Duration::ZERO);
+        }
+        // STS has been asked again already.
+        if error.as_connector_error().is_some_and(|error| find::<AssumeFailure>(error).is_some()) {
             return RetryAction::RetryForbidden;
         }
         if !self.only_if_not_executed {

@@ -1,34 +1,33 @@
-//! One SDK client for each region and way of retrying, made when it is first needed.
+//! One SDK client for each account, region and way of retrying, made when it is first needed.
 
-use std::{
-    collections::HashMap,
-    hash::Hash,
-    sync::{Arc, RwLock},
-    time::Duration,
-};
+use std::{convert::Infallible, hash::Hash, sync::Arc, time::Duration};
 
 use aws_config::{
-    AppName, BehaviorVersion, Region as SdkRegion, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig,
+    AppName, BehaviorVersion, Region as SdkRegion, SdkConfig, identity::IdentityCache, retry::RetryConfig,
+    timeout::TimeoutConfig,
 };
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use aws_sdk_cognitoidentityprovider as cognito;
 use aws_sdk_workspacesweb as workspacesweb;
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
-use aws_smithy_runtime_api::client::{http::SharedHttpClient, orchestrator::HttpResponse, result::SdkError};
+use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
+use quick_cache::sync::Cache;
 
 use super::{
+    accounts::{Account, AccountSection, Accounts},
     attempts::Watch,
     classify::{self, RetryRule},
     failure::UpstreamFault,
+    guard,
+    identity::CallersSession,
     measure::Measure,
 };
 use crate::{
-    domain::{Action, Region, Repeat, Service},
+    domain::{AccountId, Action, PortalArn, Region, Repeat, Resource, Service, SessionName, UserPoolId},
     telemetry::Metrics,
 };
 
-/// AWS has some 40 regions. The region comes from a caller's text, so the cache is bounded all the same; when it
-/// is full it starts anew, which costs the next calls a client each and nothing else.
+/// Clients of one service. AWS has some 40 regions, but the region comes from a caller's text and accounts may be many:
+/// beyond this the least used ones make place, which costs the next call to them a client and nothing else.
 const CLIENTS_MAX: usize = 256;
 
 /// Limits on each call to AWS, beside the caller's deadline.
@@ -42,24 +41,28 @@ pub struct ClientLimits {
     pub attempt_timeout: Duration,
 }
 
-/// The way to AWS: both APIs in every region.
+/// The way to AWS: both APIs in every region of every account.
 #[derive(Debug)]
 pub struct Upstream {
     sdk: SdkConfig,
+    accounts: Accounts,
     metrics: Arc<Metrics>,
-    cognito: Cache<(Region, bool), cognito::Client>,
-    workspacesweb: Cache<Region, workspacesweb::Client>,
+    cognito: Cache<(Place, bool), cognito::Client>,
+    workspacesweb: Cache<Place, workspacesweb::Client>,
 }
+
+/// The account, where a section names it, and the region.
+type Place = (Option<AccountId>, Region);
 
 impl Upstream {
     /// With the AWS SDK's own chain for credentials, endpoints and the rest: environment, profile, web identity,
     /// container and instance metadata.
-    pub async fn from_environment(limits: ClientLimits, metrics: Arc<Metrics>) -> Self {
+    pub async fn from_environment(limits: ClientLimits, accounts: Vec<AccountSection>, metrics: Arc<Metrics>) -> Self {
         let loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
-            .http_client(http_client())
+            .http_client(guard::http_client())
             .retry_config(retries(limits))
             .timeout_config(timeouts(limits));
-        Self::new(loader.load().await, metrics)
+        Self::new(loader.load().await, accounts, metrics)
     }
 
     /// With one endpoint for everything and credentials that are worth nothing; no setting of the environment counts.
@@ -67,45 +70,71 @@ impl Upstream {
         let worthless = Credentials::new("AKIDSANDBOX", "sandbox", None, None, "sandbox");
         let sdk = SdkConfig::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
-            .http_client(http_client())
+            .http_client(guard::http_client())
             .credentials_provider(SharedCredentialsProvider::new(worthless))
             .endpoint_url(endpoint)
             .retry_config(retries(limits))
             .timeout_config(timeouts(limits));
-        Self::new(sdk.build(), metrics)
+        Self::new(sdk.build(), Vec::new(), metrics)
     }
 
-    fn new(sdk: SdkConfig, metrics: Arc<Metrics>) -> Self {
+    fn new(sdk: SdkConfig, accounts: Vec<AccountSection>, metrics: Arc<Metrics>) -> Self {
         let mut sdk = sdk.into_builder();
         sdk.set_app_name(AppName::new("idp-proxy").ok());
-        Self { sdk: sdk.build(), metrics, cognito: Cache::default(), workspacesweb: Cache::default() }
+        let sdk = sdk.build();
+        let accounts = Accounts::new(accounts, &sdk);
+        Self { sdk, accounts, metrics, cognito: Cache::new(CLIENTS_MAX), workspacesweb: Cache::new(CLIENTS_MAX) }
     }
 
     fn measure(&self, service: Service, region: &Region) -> Measure {
         Measure { service, region: region.clone(), metrics: Arc::clone(&self.metrics) }
     }
 
-    /// Cognito's client for a region; `repeat` says whether it may send again what may have been executed.
-    pub fn cognito(&self, region: &Region, repeat: Repeat) -> cognito::Client {
+    /// The account that a resource belongs to, where its ARN or a section of the configuration says so.
+    pub fn account<'a>(&'a self, resource: Resource<'a>) -> Option<&'a AccountId> {
+        resource.account().or_else(|| self.accounts.of(resource).map(|account| account.id()))
+    }
+
+    /// The name under which a caller's calls about a resource are made, where that takes a role.
+    pub fn session_name(&self, resource: Resource<'_>, caller: &str) -> Option<SessionName> {
+        self.accounts.of(resource).map(|_| SessionName::of_caller(caller))
+    }
+
+    /// Cognito's client for a pool; `repeat` says whether it may send again what may have been executed.
+    pub fn cognito(&self, pool: &UserPoolId, repeat: Repeat) -> cognito::Client {
+        let (account, region) = (self.accounts.of(Resource::UserPool(pool)), pool.region());
         let only_if_not_executed = repeat == Repeat::Once;
-        self.cognito.get_or_make((region.clone(), only_if_not_executed), || {
-            let config = cognito::config::Builder::from(&self.sdk)
+        get_or_make(&self.cognito, (place(account, region), only_if_not_executed), || {
+            let mut config = cognito::config::Builder::from(&self.sdk)
                 .region(SdkRegion::new(region.as_str().to_owned()))
                 .interceptor(Watch)
                 .interceptor(self.measure(Service::Cognito, region))
                 .retry_classifier(RetryRule { only_if_not_executed });
+            if let Some(account) = account {
+                config = config
+                    .credentials_provider(CallersSession { account: Arc::clone(account), region: region.clone() })
+                    .identity_cache(IdentityCache::no_cache())
+                    .retry_partition(account.retries("cognito-idp", region));
+            }
             cognito::Client::from_conf(config.build())
         })
     }
 
-    /// `WorkSpaces` Web's client for a region. Its writes carry a token that is the same in every attempt.
-    pub fn workspacesweb(&self, region: &Region) -> workspacesweb::Client {
-        self.workspacesweb.get_or_make(region.clone(), || {
-            let config = workspacesweb::config::Builder::from(&self.sdk)
+    /// `WorkSpaces` Web's client for a portal. Its writes carry a token that is the same in every attempt.
+    pub fn workspacesweb(&self, portal: &PortalArn) -> workspacesweb::Client {
+        let (account, region) = (self.accounts.of(Resource::Portal(portal)), portal.region());
+        get_or_make(&self.workspacesweb, place(account, region), || {
+            let mut config = workspacesweb::config::Builder::from(&self.sdk)
                 .region(SdkRegion::new(region.as_str().to_owned()))
                 .interceptor(Watch)
                 .interceptor(self.measure(Service::WorkspacesWeb, region))
                 .retry_classifier(RetryRule { only_if_not_executed: false });
+            if let Some(account) = account {
+                config = config
+                    .credentials_provider(CallersSession { account: Arc::clone(account), region: region.clone() })
+                    .identity_cache(IdentityCache::no_cache())
+                    .retry_partition(account.retries("workspaces-web", region));
+            }
             workspacesweb::Client::from_conf(config.build())
         })
     }
@@ -127,9 +156,14 @@ impl Upstream {
     }
 }
 
-/// One connection pool for all clients, with TLS by rustls on aws-lc and the machine's root certificates.
-fn http_client() -> SharedHttpClient {
-    aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build_https()
+fn place(account: Option<&Arc<Account>>, region: &Region) -> Place {
+    (account.map(|account| account.id().clone()), region.clone())
+}
+
+/// A client is a reference, so cloning it out is cheap.
+fn get_or_make<K: Eq + Hash + Clone, C: Clone>(cache: &Cache<K, C>, key: K, make: impl FnOnce() -> C) -> C {
+    let Ok(client) = cache.get_or_insert_with(&key, || Ok::<_, Infallible>(make()));
+    client
 }
 
 fn retries(limits: ClientLimits) -> RetryConfig {
@@ -143,29 +177,4 @@ fn timeouts(limits: ClientLimits) -> TimeoutConfig {
         .connect_timeout(limits.connect_timeout)
         .operation_attempt_timeout(limits.attempt_timeout)
         .build()
-}
-
-/// A bounded map of clients; a client is a reference, so cloning it out is cheap.
-#[derive(Debug)]
-struct Cache<K, C>(RwLock<HashMap<K, C>>);
-
-impl<K, C> Default for Cache<K, C> {
-    fn default() -> Self {
-        Self(RwLock::default())
-    }
-}
-
-impl<K: Eq + Hash, C: Clone> Cache<K, C> {
-    fn get_or_make(&self, key: K, make: impl FnOnce() -> C) -> C {
-        // A poisoned lock still holds whole clients: they are put in by one insert.
-        let known = self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner).get(&key).cloned();
-        known.unwrap_or_else(|| {
-            let client = make();
-            let mut clients = self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-            if clients.len() >= CLIENTS_MAX {
-                clients.clear();
-            }
-            clients.entry(key).or_insert(client).clone()
-        })
-    }
 }

@@ -22,6 +22,10 @@ pub enum SdkFailure {
     CredentialsMissing,
     /// The source of credentials did not answer.
     CredentialsUnavailable,
+    /// The session of the proxy's own credentials has expired, so that STS gives no role.
+    CredentialsExpired,
+    /// STS does not accept the proxy's own credentials.
+    CredentialsInvalid,
     /// STS refused the role.
     AssumeRoleDenied,
     /// No endpoint exists for the region of the request.
@@ -52,10 +56,12 @@ pub enum SdkFailure {
 
 impl SdkFailure {
     /// Every failure, for the tables.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::Construction,
         Self::CredentialsMissing,
         Self::CredentialsUnavailable,
+        Self::CredentialsExpired,
+        Self::CredentialsInvalid,
         Self::AssumeRoleDenied,
         Self::EndpointOfRegion,
         Self::EndpointOfConfiguration,

@@ -2,8 +2,6 @@
 //!
 //! Both differ from AWS and from each other (`tests/tools/README.md`), so that nothing here was made to fit the proxy.
 
-use std::process::Stdio;
-
 use idp_proxy::proto::{
     cognito::v1::{
         CreateIdentityProviderRequest as Create, DeleteIdentityProviderRequest as Delete,
@@ -14,62 +12,25 @@ use idp_proxy::proto::{
     workspacesweb::v1::ListIdentityProvidersRequest as WebList,
 };
 use prost_types::FieldMask;
-use tokio::{
-    io::{AsyncBufReadExt as _, BufReader},
-    process::{Child, Command},
-};
 use tonic::{Code, Status, transport::Channel};
 
-use crate::support::{
-    Proxy, SANDBOX_PORTAL, Scratch, assert_refused, details, get, info, is_leaking, map, python, shown, tool,
-};
+use crate::support::{Emulator, Proxy, SANDBOX_PORTAL, assert_refused, details, info, is_leaking, map, python, shown};
 
 type Client = IdentityProviderServiceClient<Channel>;
 
-/// A running emulator with a user pool; ended when dropped.
-struct Emulator {
-    _process: Child,
-    _scratch: Scratch,
-    endpoint: String,
+/// An emulator with a user pool.
+struct Aws {
+    emulator: Emulator,
     pool: String,
 }
 
-impl Emulator {
-    async fn ministack() -> Self {
-        let mut command = Command::new(tool("ministack/bin/ministack"));
-        command.env("BIND_HOST", "127.0.0.1").env("GATEWAY_PORT", "0");
-        command.env("IOT_MTLS_ENABLED", "0").env("SFTP_ENABLED", "0");
-        Self::start(command, "/_ministack/ready").await
-    }
-
-    async fn moto() -> Self {
-        let mut command = Command::new(tool("venv/bin/moto_server"));
-        command.args(["-H", "127.0.0.1", "-p", "0"]);
-        Self::start(command, "/moto-api/data.json").await
-    }
-
-    async fn start(mut command: Command, ready: &str) -> Self {
+impl Aws {
+    async fn of(emulator: Emulator) -> Self {
         const CREATE_POOL: &str = "import boto3, sys
 pool = boto3.client('cognito-idp', 'us-east-1', endpoint_url=sys.argv[1]).create_user_pool(PoolName='it')
 print(pool['UserPool']['Id'])";
-        let scratch = Scratch::new();
-        command.env("TMPDIR", &*scratch).kill_on_drop(true);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut process = command.spawn().expect("the emulator starts");
-        let mut log = BufReader::new(process.stderr.take().expect("stderr")).lines();
-        let address = loop {
-            let line = log.next_line().await.unwrap().expect("the emulator says where it listens before it ends");
-            if let Some((_, rest)) = line.split_once("Running on http://") {
-                break rest.split(' ').next().unwrap_or_default().to_owned();
-            }
-        };
-        // A full pipe would stop it.
-        tokio::spawn(async move { while let Ok(Some(_)) = log.next_line().await {} });
-        // Each question waits for its answer, so that nothing spins.
-        while get(&address, ready).await.0 != 200 {}
-        let endpoint = format!("http://{address}");
-        let pool = python(["-c", CREATE_POOL, &endpoint]).await.trim().to_owned();
-        Self { _process: process, _scratch: scratch, endpoint, pool }
+        let pool = python(["-c", CREATE_POOL, &emulator.endpoint]).await.trim().to_owned();
+        Self { emulator, pool }
     }
 
     fn provider(&self, name: &str) -> Create {
@@ -112,7 +73,7 @@ fn shows(made: &IdentityProvider, name: &str) {
 }
 
 /// What both have in common: the life of a provider, without get by identifier.
-async fn life(aws: &Emulator, client: &mut Client) {
+async fn life(aws: &Aws, client: &mut Client) {
     let identifiers = vec!["corp.example".to_owned()];
     let sent = Create {
         attribute_mapping: map(&[("email", "mail")]),
@@ -147,7 +108,7 @@ async fn life(aws: &Emulator, client: &mut Client) {
 }
 
 /// What both list alike, over their pages; `Corp` is there already.
-async fn pages(aws: &Emulator, client: &mut Client) {
+async fn pages(aws: &Aws, client: &mut Client) {
     for name in ["Corp2", "Corp3"] {
         client.create_identity_provider(aws.provider(name)).await.unwrap();
     }
@@ -167,7 +128,7 @@ async fn pages(aws: &Emulator, client: &mut Client) {
 }
 
 /// What both refuse alike.
-async fn refusals(aws: &Emulator, client: &mut Client) {
+async fn refusals(aws: &Aws, client: &mut Client) {
     let refused = client.describe_identity_provider(aws.named("Nobody")).await;
     let refused = assert_refused(refused, Code::NotFound, "RESOURCE_NOT_FOUND");
     let known = info(&refused).metadata;
@@ -191,8 +152,8 @@ fn attempts(refused: &Status) -> String {
 
 #[tokio::test]
 async fn all_six_operations_work_against_ministack() {
-    let aws = Emulator::ministack().await;
-    let proxy = Proxy::against(&aws.endpoint, &[]).await;
+    let aws = Aws::of(Emulator::ministack(&[]).await).await;
+    let proxy = Proxy::against(&aws.emulator.endpoint, &[]).await;
     let mut client = proxy.cognito().await;
     life(&aws, &mut client).await;
     refusals(&aws, &mut client).await;
@@ -222,8 +183,8 @@ async fn all_six_operations_work_against_ministack() {
 
 #[tokio::test]
 async fn the_five_operations_that_moto_has_work_against_it() {
-    let aws = Emulator::moto().await;
-    let proxy = Proxy::against(&aws.endpoint, &[]).await;
+    let aws = Aws::of(Emulator::moto().await).await;
+    let proxy = Proxy::against(&aws.emulator.endpoint, &[]).await;
     let mut client = proxy.cognito().await;
     life(&aws, &mut client).await;
     refusals(&aws, &mut client).await;

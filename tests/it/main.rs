@@ -11,6 +11,7 @@
     reason = "a test that fails panics, and TOML wants paths in quotes"
 )]
 
+mod accounts;
 mod audit;
 mod canaries;
 mod chaos;

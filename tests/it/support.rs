@@ -2,6 +2,7 @@
 
 mod certificates;
 mod collector;
+mod emulator;
 mod envoy;
 mod guarded;
 mod http;
@@ -15,6 +16,7 @@ pub(crate) mod tokens;
 pub(crate) use self::{
     certificates::{Authority, Leaf, shake_hands, shown as shown_certificate, tls_channel},
     collector::Collector,
+    emulator::Emulator,
     envoy::{Envoy, replaced},
     guarded::{audit_lines, configured, ended, eventually, lines_about, printed_outcome, within},
     http::{get, get_with, metric, metrics},

@@ -151,7 +151,7 @@ impl Create {
 
     async fn make(&self, aws: &Aws) -> Result<IdentityProviderType, UpstreamFault> {
         let region = self.pool.region();
-        let client = aws.upstream.cognito(region, Repeat::Once);
+        let client = aws.upstream.cognito(&self.pool, Repeat::Once);
         let call = client
             .create_identity_provider()
             .user_pool_id(self.pool.as_str())

@@ -56,7 +56,7 @@ impl Operation for Delete {
 impl Delete {
     async fn delete(&self, aws: &Aws) -> Result<(), UpstreamFault> {
         let region = self.pool.region();
-        let client = aws.upstream.cognito(region, Repeat::SameEffect);
+        let client = aws.upstream.cognito(&self.pool, Repeat::SameEffect);
         let call = client.delete_identity_provider().user_pool_id(self.pool.as_str()).provider_name(self.name.as_str());
         aws.upstream.send(Self::ACTION, region, call.send()).await.map(drop)
     }

@@ -22,7 +22,7 @@ pub(super) async fn describe(
     name: &ProviderName,
 ) -> Result<IdentityProviderType, UpstreamFault> {
     let region = pool.region();
-    let client = aws.upstream.cognito(region, Repeat::Read);
+    let client = aws.upstream.cognito(pool, Repeat::Read);
     let call = client.describe_identity_provider().user_pool_id(pool.as_str()).provider_name(name.as_str());
     let output = aws.upstream.send(DESCRIBE, region, call.send()).await?;
     let request_id = output.request_id().map(str::to_owned);
@@ -36,7 +36,7 @@ pub(super) async fn describe(
 /// `ResourceNotFoundException` if it does not.
 pub(super) async fn pool_exists(aws: &Aws, pool: &UserPoolId) -> Result<(), UpstreamFault> {
     let region = pool.region();
-    let client = aws.upstream.cognito(region, Repeat::Read);
+    let client = aws.upstream.cognito(pool, Repeat::Read);
     let call = client.list_identity_providers().user_pool_id(pool.as_str()).max_results(1);
     aws.upstream.send(Action::CognitoList, region, call.send()).await.map(drop)
 }

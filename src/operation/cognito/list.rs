@@ -47,7 +47,7 @@ impl Operation for List {
 
     async fn call(&self, aws: &Aws, _permit: Permit, _context: &CallContext<'_>) -> Result<Self::Reply, UpstreamFault> {
         let region = self.pool.region();
-        let client = aws.upstream.cognito(region, self.repeat());
+        let client = aws.upstream.cognito(&self.pool, self.repeat());
         let call = client
             .list_identity_providers()
             .user_pool_id(self.pool.as_str())

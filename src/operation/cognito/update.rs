@@ -97,7 +97,7 @@ impl Operation for Update {
 impl Update {
     async fn change(&self, aws: &Aws) -> Result<IdentityProviderType, UpstreamFault> {
         let region = self.pool.region();
-        let client = aws.upstream.cognito(region, Repeat::SameEffect);
+        let client = aws.upstream.cognito(&self.pool, Repeat::SameEffect);
         let call = client
             .update_identity_provider()
             .user_pool_id(self.pool.as_str())

@@ -90,7 +90,7 @@ impl Operation for Create {
         let tags: Vec<Tag> = self.tags.as_slice().iter().filter_map(tag).collect();
         let call = aws
             .upstream
-            .workspacesweb(region)
+            .workspacesweb(&self.portal)
             .create_identity_provider()
             .portal_arn(self.portal.as_str())
             .identity_provider_name(self.name.as_str())

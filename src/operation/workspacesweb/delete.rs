@@ -48,7 +48,7 @@ impl Operation for Delete {
             return Ok(DeleteIdentityProviderResponse {});
         }
         let region = self.arn.portal().region();
-        let client = aws.upstream.workspacesweb(region);
+        let client = aws.upstream.workspacesweb(self.arn.portal());
         let call = client.delete_identity_provider().identity_provider_arn(self.arn.as_str());
         gone_is_deleted(aws.upstream.send(Self::ACTION, region, call.send()).await)?;
         Ok(DeleteIdentityProviderResponse {})

@@ -18,7 +18,7 @@ const GET: Action = Action::WebGet;
 /// `ResourceNotFoundException` if it does not exist.
 pub(super) async fn get(aws: &Aws, arn: &IdentityProviderArn) -> Result<IdentityProvider, UpstreamFault> {
     let region = arn.portal().region();
-    let call = aws.upstream.workspacesweb(region).get_identity_provider().identity_provider_arn(arn.as_str());
+    let call = aws.upstream.workspacesweb(arn.portal()).get_identity_provider().identity_provider_arn(arn.as_str());
     let output = aws.upstream.send(GET, region, call.send()).await?;
     let request_id = output.request_id().map(str::to_owned);
     present(output.identity_provider).ok_or_else(|| incomplete(GET, region, "identityProvider", request_id.as_deref()))
@@ -31,7 +31,7 @@ pub(super) async fn get(aws: &Aws, arn: &IdentityProviderArn) -> Result<Identity
 /// providers is asked for then, of which AWS does not say that it fails for a missing portal.
 pub(super) async fn portal_exists(aws: &Aws, portal: &PortalArn) -> Result<(), UpstreamFault> {
     let region = portal.region();
-    let client = aws.upstream.workspacesweb(region);
+    let client = aws.upstream.workspacesweb(portal);
     let read = client.get_portal().portal_arn(portal.as_str());
     match aws.upstream.send(Action::WebCreate, region, read.send()).await {
         Err(fault) if fault.is_code("AccessDeniedException") => {

@@ -49,7 +49,7 @@ impl Operation for List {
         let region = self.portal.region();
         let call = aws
             .upstream
-            .workspacesweb(region)
+            .workspacesweb(&self.portal)
             .list_identity_providers()
             .portal_arn(self.portal.as_str())
             .set_max_results(self.size.map(PageSize::get))

@@ -103,7 +103,7 @@ impl Update {
         let token = self.token.as_ref().or(context.derived_token.as_ref());
         let call = aws
             .upstream
-            .workspacesweb(region)
+            .workspacesweb(self.arn.portal())
             .update_identity_provider()
             .identity_provider_arn(self.arn.as_str())
             .set_identity_provider_name(self.name.as_ref().map(|name| name.as_str().to_owned()))
