@@ -9,22 +9,41 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use idp_proxy::{
-    config::{Config, Flags},
+    config::{Config, DEFAULTS, Flags},
     fake_aws::{FakeAwsError, Quota, Settings},
     policy::{Expectation, explain},
     proto,
-    start::{self, AnyError, Misconfigured, Parts},
+    start::{self, AnyError, Misconfigured, Parts, Summary},
     telemetry::{self, LogFormat},
 };
 
 /// Bad configuration or arguments (`EX_USAGE` of sysexits.h).
 const EXIT_USAGE: u8 = 64;
 
+/// How the script gets to where the shell reads it.
+const COMPLETIONS: &str = "\
+Examples:
+  idp-proxy completions bash > ~/.local/share/bash-completion/completions/idp-proxy
+  idp-proxy completions zsh > ~/.zfunc/_idp-proxy          with fpath+=~/.zfunc in ~/.zshrc
+  idp-proxy completions fish > ~/.config/fish/completions/idp-proxy.fish";
+
+/// Below the list of commands.
+const EXAMPLES: &str = "\
+Examples:
+  idp-proxy serve --sandbox                   try it: everything fake, nothing needed
+  idp-proxy config > idp-proxy.toml           begin a configuration
+  idp-proxy check --config idp-proxy.toml     is it good, and what does it mean?
+  idp-proxy serve --config idp-proxy.toml     run it
+
+Every key of the file can also be set in the environment, as IDP_PROXY__SECTION__KEY.
+Exit codes: 0 after a clean end, 64 for a wrong configuration or wrong arguments, 1 otherwise.";
+
 /// gRPC proxy for the identity providers of Amazon Cognito user pools and Amazon WorkSpaces Web.
 #[derive(Debug, Parser)]
-#[command(version, arg_required_else_help = true)]
+#[command(version, arg_required_else_help = true, after_help = EXAMPLES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -34,8 +53,18 @@ struct Cli {
 enum Command {
     /// Run the proxy.
     Serve(Serve),
-    /// Check configuration, certificates and policies, report every mistake, touch no network; exit 0 or 64.
+    /// Check configuration, certificates and policies; say every mistake, or what the configuration means.
+    ///
+    /// Touches no network. Exit code 0 or 64.
     Check(Check),
+    /// Print every key of the configuration with its default and what it means.
+    Config,
+    /// Print a script that completes commands and flags, for a shell to read.
+    #[command(after_help = COMPLETIONS)]
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
     /// Policies.
     #[command(subcommand)]
     Policy(PolicyCommand),
@@ -129,6 +158,11 @@ fn main() -> ExitCode {
     match cli.command {
         Command::Serve(arguments) => serve(arguments, &environment),
         Command::Check(arguments) => check(arguments, &environment),
+        Command::Config => {
+            say(DEFAULTS.trim_end());
+            ExitCode::SUCCESS
+        }
+        Command::Completions { shell } => completions(shell),
         Command::Policy(PolicyCommand::Explain(arguments)) => explain_policy(&arguments, &environment),
         Command::DescriptorSet => descriptor_set(),
         Command::FakeAws(arguments) => fake_aws(arguments, &environment),
@@ -171,13 +205,23 @@ fn serve(arguments: Serve, environment: &Environment) -> ExitCode {
 fn check(arguments: Check, environment: &Environment) -> ExitCode {
     let flags = Flags { file: arguments.config, ..Flags::default() };
     let checked = Config::load(&flags, environment).map_err(|mistakes| texts(&mistakes));
-    match checked.and_then(|config| Parts::load(&config)) {
-        Ok(_) => {
-            say("the configuration, its certificates and its policies are good");
+    match checked.and_then(|config| Ok(Summary::of(&config, &Parts::load(&config)?))) {
+        Ok(summary) => {
+            say(&format!("the configuration, its certificates and its policies are good\n\n{summary}"));
             ExitCode::SUCCESS
         }
         Err(mistakes) => usage(&mistakes),
     }
+}
+
+fn completions(shell: Shell) -> ExitCode {
+    // Into memory first: a pipe that nobody reads to its end is no reason to panic.
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "idp-proxy", &mut script);
+    // clap_complete 4.6 writes the hyphen of our name in two ways, so that bash would find no subcommand.
+    let script = String::from_utf8_lossy(&script).replace("idp__subcmd__proxy", "idp__proxy");
+    drop(std::io::stdout().write_all(script.as_bytes()));
+    ExitCode::SUCCESS
 }
 
 fn explain_policy(arguments: &Explain, environment: &Environment) -> ExitCode {

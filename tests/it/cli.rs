@@ -14,7 +14,7 @@ use tonic::Code;
 
 use crate::support::{
     ANYONE, CANARY, KINDS, Proxy, SANDBOX_PORTAL, SANDBOX_USER_POOL, Scratch, assert_no_canary, assert_refused,
-    details, idp_proxy, repository,
+    details, finish, idp_proxy, repository,
 };
 
 const SANDBOX: [&str; 6] = ["serve", "--sandbox", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
@@ -47,6 +47,7 @@ async fn arguments_that_are_wrong_end_it_with_64() {
 async fn help_and_version_are_answers() {
     for (arguments, said) in [
         (&["--help"][..], "fake-aws"),
+        (&["--help"], "IDP_PROXY__SECTION__KEY"),
         (&["serve", "--help"], "--admin-listen"),
         (&["fake-aws", "--help"], "--user-pool"),
         (&["--version"], env!("CARGO_PKG_VERSION")),
@@ -77,6 +78,11 @@ directory = 7
 sink = ""
 [aws]
 attempts_max = 11
+[[aws.account]]
+account = "1111"
+role_arn = "idp-proxy"
+external_id = ""
+user_pools = ["us-east-1"]
 [quota]
 cognito_write = 0
 cognito_read = -1
@@ -131,6 +137,138 @@ async fn a_file_that_cannot_be_read_is_named() {
         for command in ["serve", "check"] {
             assert_usage(&[command, "--config", file.to_str().unwrap()], &[], &[said]).await;
         }
+    }
+}
+
+#[tokio::test]
+async fn the_defaults_are_a_configuration_that_only_lacks_who_may_call() {
+    let printed = idp_proxy(&["config"], &[]).await;
+    assert_eq!(printed.status.code(), Some(0));
+    let text = String::from_utf8(printed.stdout).unwrap();
+    assert!(text.contains("[[aws.account]]") && text.contains("attempts_max"), "{text}");
+    let scratch = Scratch::new();
+    let file = scratch.file("defaults.toml", &text);
+    let checked = idp_proxy(&["check", "--config", file.to_str().unwrap()], &[]).await;
+    let mistakes: Vec<String> = error(&checked).lines().map(str::to_owned).collect();
+    assert_eq!((checked.status.code(), mistakes.len()), (Some(64), 2), "{mistakes:?}");
+    assert!(
+        mistakes[0].contains("nobody could be identified") && mistakes[1].contains("policy.directory"),
+        "{mistakes:?}"
+    );
+    // What is shown as an example is one: no comment holds a key that is not a setting.
+    let all: String = text.lines().map(|line| format!("{}\n", example(line))).collect();
+    let file = scratch.file("all.toml", all);
+    let checked = error(&idp_proxy(&["check", "--config", file.to_str().unwrap()], &[]).await);
+    assert!(!checked.contains("is not a setting") && !checked.contains("is not TOML"), "{checked}");
+}
+
+/// A commented line of TOML without its `#`; a sentence stays a comment.
+fn example(line: &str) -> &str {
+    let bare = line.strip_prefix("# ").unwrap_or(line);
+    let is_key = bare
+        .split_once(" = ")
+        .is_some_and(|(key, _)| key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'));
+    if bare.starts_with('[') || is_key { bare } else { line }
+}
+
+#[tokio::test]
+async fn bash_completes_commands_and_flags() {
+    for shell in ["bash", "zsh", "fish"] {
+        let script = idp_proxy(&["completions", shell], &[]).await;
+        assert_eq!(script.status.code(), Some(0), "{shell}");
+        assert!(String::from_utf8_lossy(&script.stdout).contains("admin-listen"), "{shell}");
+    }
+    const COMPLETE: &str = r#"source <("$0" completions bash)
+complete_line() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _idp__proxy idp-proxy "${@: -1}" "${@: -2:1}"; echo "${COMPREPLY[@]}"; }
+complete_line idp-proxy ser
+complete_line idp-proxy serve --ad"#;
+    let mut bash = tokio::process::Command::new("bash");
+    let output = finish(bash.args(["-c", COMPLETE, env!("CARGO_BIN_EXE_idp-proxy")])).await;
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "serve\n--admin-listen\n", "{}", error(&output));
+    assert_usage(&["completions", "cmd"], &[], &["bash", "zsh", "fish"]).await;
+}
+
+/// What `check` makes of a good configuration.
+async fn summary(toml: &str, environment: &[(&str, &str)]) -> String {
+    let scratch = Scratch::new();
+    let file = scratch.file("good.toml", toml);
+    let output = idp_proxy(&["check", "--config", file.to_str().unwrap()], environment).await;
+    assert_eq!(output.status.code(), Some(0), "{}", error(&output));
+    assert!(output.stderr.is_empty(), "{}", error(&output));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[tokio::test]
+async fn check_says_what_the_configuration_means() {
+    let repository = repository();
+    let mesh = format!(
+        r#"[identity.mesh]
+header = "x-forwarded-client-cert"
+trusted_peers = ["127.0.0.6/32"]
+[policy]
+directory = {:?}
+[audit]
+sink = "/var/log/idp-proxy.jsonl"
+[[aws.account]]
+account = "111122223333"
+role_arn = "arn:aws:iam::111122223333:role/idp-proxy"
+external_id = "not-for-everyone"
+user_pools = ["us-east-1_AbCdEfGhI"]
+"#,
+        repository.join("tests/policies/everything")
+    );
+    let said = summary(&mesh, &[]).await;
+    assert_eq!(
+        said.replace(&repository.display().to_string(), ""),
+        "the configuration, its certificates and its policies are good
+
+  calls come in   at 127.0.0.1:50051, plaintext
+  for operators   http://127.0.0.1:9090
+  callers prove   by the header x-forwarded-client-cert from 127.0.0.6/32
+  policies        1 in /tests/policies/everything
+  audit           /var/log/idp-proxy.jsonl, fingerprints with a key of each process
+  AWS accounts    111122223333: 1 user pool and its portals, as arn:aws:iam::111122223333:role/idp-proxy, with an external id
+                  everything else with the proxy's own credentials
+  AWS endpoints   AWS's own
+  limits          30 s for a call, 1024 calls at once
+                  3 attempts at AWS, 10 s each
+
+"
+    );
+
+    // What somebody should think about twice is said, and the endpoints are those that the SDK would use.
+    let scratch = Scratch::new();
+    std::fs::create_dir(scratch.join("none")).unwrap();
+    let open = format!(
+        "[server]\nlisten = \"192.0.2.1:1\"\n[identity]\nanonymous = \"allow_for_test_purposes_only\"\n[policy]\ndirectory = {:?}\n\
+         [audit]\nsink = \"off\"\n[validation]\nunknown_detail_keys = \"forward\"\n",
+        scratch.join("none")
+    );
+    let profile = scratch.file("profile", "[default]\nendpoint_url = https://proxy.example\nservices = s\n[services s]\nsts =\n  endpoint_url = http://127.0.0.1:1\n");
+    let environment =
+        [("AWS_CONFIG_FILE", profile.to_str().unwrap()), ("AWS_ENDPOINT_URL_WORKSPACES_WEB", "http://localhost:2")];
+    let said = summary(&open, &environment).await;
+    for part in [
+        "callers prove   nothing, if they like",
+        "policies        0 in",
+        "cognito-idp: https://proxy.example\n",
+        "workspaces-web: http://localhost:2\n",
+        "sts: http://127.0.0.1:1\n",
+        "warning: callers who prove nothing",
+        "warning: the audit is off",
+        "warning: there are no policies",
+        "warning: calls come in over plaintext",
+        "warning: detail keys that AWS does not document",
+        "warning: AWS is called at other endpoints",
+    ] {
+        assert!(said.contains(part), "{part}:\n{said}");
+    }
+    // What serve would refuse for, check refuses for: also what a profile says.
+    let insecure =
+        scratch.file("profile", "[default]\nservices = s\n[services s]\nsts =\n  endpoint_url = http://192.0.2.1\n");
+    let insecure = ("AWS_CONFIG_FILE", insecure.to_str().unwrap());
+    for command in ["check", "serve"] {
+        assert_usage(&[command], &[ANYONE[0], ANYONE[1], insecure], &["AWS profile", "sts", "loopback"]).await;
     }
 }
 
