@@ -109,15 +109,20 @@ writes, rest = of_kind(istio, "VirtualService")["spec"]["http"]
 assert writes["retries"] == {"attempts": 0} and "match" not in rest
 assert "unavailable" not in rest["retries"]["retryOn"] and "cancelled" not in rest["retries"]["retryOn"]
 assert {writes["timeout"], rest["timeout"]} == timeouts
-pattern, seen = only(find(writes, "regex")), 0
+pattern = only(find(writes, "regex"))
+
+
+def writes_of(rpc):
+    return re.match("Create|Update|Delete", rpc.rsplit("/", 1)[1])
+
+
+rpcs = []
 for source in root.glob("proto/idpproxy/*/v1/*service.proto"):
     text = source.read_text()
     package = re.search(r"^package (\S+);", text, re.M)[1]
-    for rpc in re.findall(r"^\s*rpc (\w+)\(", text, re.M):
-        path, is_write = f"/{package}.IdentityProviderService/{rpc}", re.match("Create|Update|Delete", rpc)
-        assert bool(re.fullmatch(pattern, path)) == bool(is_write), path
-        seen += 1
-assert seen == 11, seen
+    rpcs += [f"/{package}.IdentityProviderService/{rpc}" for rpc in re.findall(r"^\s*rpc (\w+)\(", text, re.M)]
+assert len(rpcs) == 11, rpcs
+assert all(bool(re.fullmatch(pattern, rpc)) == bool(writes_of(rpc)) for rpc in rpcs)
 
 # Linkerd: an HTTP port with an identity, or nothing.
 linkerd = "linkerd/mesh.yaml"
@@ -132,6 +137,19 @@ assert authorization["targetRef"]["name"] == server["metadata"]["name"]
 wanted = only(authorization["requiredAuthenticationRefs"])["name"]
 assert of_kind(linkerd, "MeshTLSAuthentication")["metadata"]["name"] == wanted
 assert all("*" not in name for name in only(find(files[linkerd], "identities")))
+
+# Its routes: exactly the reads may be repeated, and nothing else says so.
+routes = {document["metadata"]["name"]: document for document in files[linkerd] if document["kind"] == "GRPCRoute"}
+reads, others = routes.pop("idp-proxy-reads"), routes.pop("idp-proxy-rest")
+named = [match["method"] for match in only(reads["spec"]["rules"])["matches"]]
+assert sorted(f"/{match['service']}/{match['method']}" for match in named) == sorted(rpc for rpc in rpcs if not writes_of(rpc))
+assert "matches" not in only(others["spec"]["rules"]) and not routes
+retries = [annotation for document in files[linkerd] for annotation in find(document, "annotations") if "retry" in str(annotation)]
+assert retries == [reads["metadata"]["annotations"]], retries
+for route in (reads, others):
+    assert seconds(route["metadata"]["annotations"]["timeout.linkerd.io/request"]) > limit
+    for target in route["spec"]["parentRefs"] + only(route["spec"]["rules"])["backendRefs"]:
+        assert (target["name"], target["port"]) == ("idp-proxy", 50051)
 
 assert [proxy[name]["identity"]["mesh"]["header"] for name in ("envoy", "istio", "linkerd")] == [
     "x-forwarded-client-cert",
