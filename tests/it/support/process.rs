@@ -63,7 +63,13 @@ impl Running {
     /// Starts the program without the environment's AWS settings, so that no test can reach anything but loopback.
     fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_idp-proxy"));
-        command.args(arguments).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.args(arguments);
+        Self::of(command, environment)
+    }
+
+    /// The same by a command that ends in the program.
+    fn of(mut command: Command, environment: &[(&str, &str)]) -> Self {
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.env("AWS_EC2_METADATA_DISABLED", "true").env("AWS_CONFIG_FILE", "/dev/null");
         command.env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null").envs(environment.iter().copied());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
@@ -138,7 +144,15 @@ impl Proxy {
 
     /// With any arguments and environment; waits until it listens.
     pub(crate) async fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
-        let running = Running::start(arguments, environment);
+        Self::bound(Running::start(arguments, environment)).await
+    }
+
+    /// By a command that becomes the program, such as `chroot`.
+    pub(crate) async fn of(command: Command, environment: &[(&str, &str)]) -> Self {
+        Self::bound(Running::of(command, environment)).await
+    }
+
+    async fn bound(running: Running) -> Self {
         let text = |line: &Value, name: &str| Some(line.get(name)?.as_str()?.to_owned());
         let bound = |line: &Value| Some((text(line, "listen")?, text(line, "admin_listen")?));
         let (address, admin) = running.line(bound).await;
@@ -181,6 +195,11 @@ impl Proxy {
         let mut stdout = self.running.stdout.clone();
         let found = tokio::time::timeout(PATIENCE, stdout.wait_for(|text| find(text).is_some())).await;
         find(&found.expect("it is printed").expect("the program ended")).expect("just found")
+    }
+
+    /// Of its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.running.child.id().expect("still running")
     }
 
     /// Sends a signal, such as `-TERM`.
