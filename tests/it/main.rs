@@ -26,6 +26,7 @@ mod envoy;
 mod errors;
 mod fake_aws;
 mod grpcurl;
+mod helm;
 mod image;
 mod jwt;
 mod layout;
