@@ -46,5 +46,6 @@ mod same_effect;
 
 mod serving;
 mod support;
+mod systemd;
 mod traces;
 mod workspacesweb;
