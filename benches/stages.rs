@@ -77,7 +77,7 @@ async fn measure() {
         for _ in 0..CALLS {
             let line = line(&caller, &operation, &fingerprinter);
             audit.record(&line).await.expect("written");
-            audit.complete(&line.ended(outcome())).await;
+            audit.complete(&line, &outcome()).await;
         }
     })
     .await;
@@ -230,8 +230,8 @@ fn update() -> c::UpdateIdentityProviderRequest {
     }
 }
 
-fn line<'a>(caller: &'a Caller, operation: &'a Update, fingerprinter: &Fingerprinter) -> Line<'a> {
-    Line::new(caller, &operation.subject(), true, &[], "0b7e6a5c-1b1f-4e0c-9a43-3a3a5d1c0f10", fingerprinter)
+fn line(caller: &Caller, operation: &Update, fingerprinter: &Fingerprinter) -> Line {
+    Line::new(caller, &operation.subject(), true, &[], None, &"0b7e6a5c-1b1f-4e0c-9a43-3a3a5d1c0f10".into(), fingerprinter)
 }
 
 fn outcome() -> Outcome {

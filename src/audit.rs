@@ -5,21 +5,17 @@
 
 mod line;
 mod sink;
+mod writer;
 
-use std::{
-    io,
-    path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread::JoinHandle,
-};
+use std::{io, path::PathBuf, sync::Arc, thread::JoinHandle};
 
 use tokio::sync::{mpsc, oneshot};
 
-pub use self::line::{Line, Outcome, Stage};
-use self::sink::{Entry, Sink};
+pub use self::line::{Line, Outcome};
+use self::{
+    sink::Sink,
+    writer::{Desk, Entry},
+};
 use crate::telemetry::Metrics;
 
 /// Lines that may wait for the writer; beyond it calls wait.
@@ -43,11 +39,14 @@ pub struct Unrecorded;
 
 /// The audit; a clone writes to the same place.
 #[derive(Clone, Debug)]
-pub struct Audit {
+pub struct Audit(Option<Way>);
+
+/// The way to the sink: by the task that has a line if that is quick, else by the writer's queue.
+#[derive(Clone, Debug)]
+struct Way {
     metrics: Arc<Metrics>,
-    queue: Option<mpsc::Sender<Entry>>,
-    /// Beside the queue, which may be full for good.
-    is_closing: Arc<AtomicBool>,
+    desk: Arc<Desk>,
+    queue: mpsc::Sender<Entry>,
 }
 
 impl Audit {
@@ -56,56 +55,71 @@ impl Audit {
     /// # Errors
     /// When the file cannot be opened.
     pub fn open(sink: &AuditSink, metrics: Arc<Metrics>) -> io::Result<(Self, Option<JoinHandle<bool>>)> {
-        let Some(sink) = Sink::open(sink)? else {
-            return Ok((Self { metrics, queue: None, is_closing: Arc::default() }, None));
-        };
+        let Some(sink) = Sink::open(sink)? else { return Ok((Self(None), None)) };
         let (queue, entries) = mpsc::channel(QUEUE_MAX);
-        let audit = Self { metrics, queue: Some(queue), is_closing: Arc::default() };
-        let (metrics, is_closing) = (Arc::clone(&audit.metrics), Arc::clone(&audit.is_closing));
-        let writer = std::thread::Builder::new().name("audit".to_owned());
-        let writer = writer.spawn(move || sink::run(sink, entries, &is_closing, &metrics))?;
-        Ok((audit, Some(writer)))
+        let desk = Arc::new(Desk::new(sink));
+        let way = Way { metrics: Arc::clone(&metrics), desk: Arc::clone(&desk), queue };
+        let thread = std::thread::Builder::new().name("audit".to_owned());
+        let thread = thread.spawn(move || writer::run(&desk, entries, &metrics))?;
+        Ok((Self(Some(way)), Some(thread)))
     }
 
-    /// Writes a line and waits until it is out.
+    /// Writes the line before a write and waits until it is out.
     ///
     /// # Errors
     /// When it could not be written.
-    pub async fn record(&self, line: &Line<'_>) -> Result<(), Unrecorded> {
-        let Some(queue) = &self.queue else { return Ok(()) };
+    pub async fn record(&self, line: &Line) -> Result<(), Unrecorded> {
+        let Some(way) = &self.0 else { return Ok(()) };
+        let text = line.intent().ok_or(Unrecorded)?;
+        if way.desk.write_at_once(&text) {
+            return Ok(());
+        }
         let (written, outcome) = oneshot::channel();
-        let text = line.text().ok_or(Unrecorded)?;
-        queue.send(Entry::Line { text, written: Some(written) }).await.map_err(|_| Unrecorded)?;
+        way.send(Entry::Line { text, written: Some(written) }).await.map_err(|_| Unrecorded)?;
         outcome.await.unwrap_or(Err(Unrecorded))
     }
 
-    /// Hands a line over that completes what has happened already: the writer keeps it until it could be written.
-    pub async fn complete(&self, line: &Line<'_>) {
-        let Some(queue) = &self.queue else { return };
-        let sent = match line.text() {
-            Some(text) => queue.send(Entry::Line { text, written: None }).await.is_ok(),
+    /// Writes the line that completes what has happened already, or hands it over: then the writer keeps it until it
+    /// could be written.
+    pub async fn complete(&self, line: &Line, outcome: &Outcome) {
+        let Some(way) = &self.0 else { return };
+        let is_kept = match line.outcome(outcome) {
+            Some(text) => way.desk.write_at_once(&text) || way.send(Entry::Line { text, written: None }).await.is_ok(),
             None => false,
         };
-        if !sent {
-            self.metrics.audit_failed();
-            tracing::error!(request_id = line.request_id, "an audit line is lost: the writer has ended");
+        if !is_kept {
+            way.metrics.audit_failed();
+            tracing::error!(request_id = line.request_id(), "an audit line is lost: the writer has ended");
         }
     }
 
     /// Ends the writer when all lines before this are out. Whoever has a line after it learns that it is not recorded.
     pub fn close(&self) {
-        self.is_closing.store(true, Ordering::Relaxed);
-        if let Some(queue) = &self.queue {
+        if let Some(way) = &self.0 {
+            way.desk.close();
             // For a writer that waits for lines; one that does not has seen the flag, or has ended.
-            drop(queue.try_send(Entry::Close));
+            drop(way.queue.try_send(Entry::Close));
         }
     }
 
     /// Opens the file anew, as log rotation asks for with SIGHUP.
     pub async fn reopen(&self) {
-        if let Some(queue) = &self.queue {
+        if let Some(way) = &self.0 {
             // A writer that has ended has nothing to reopen.
-            drop(queue.send(Entry::Reopen).await);
+            drop(way.queue.send(Entry::Reopen).await);
         }
     }
 }
+
+impl Way {
+    /// Hands a line to the writer. It counts from now on, so that no later line is written before it.
+    async fn send(&self, line: Entry) -> Result<(), Unrecorded> {
+        let place = self.queue.reserve().await.map_err(|_| Unrecorded)?;
+        self.desk.queued();
+        place.send(line);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -283,9 +283,14 @@ fn fake_aws(arguments: Fake, environment: &Environment) -> ExitCode {
     run(start::fake_aws(listen, settings))
 }
 
+/// Threads of the runtime at least: one may wait for the disk with an audit line, and the others go on.
+const THREADS_MIN: usize = 2;
+
 /// Runs to the end on a runtime of its own: 0 after a clean end, 1 otherwise.
 fn run(work: impl Future<Output = Result<bool, AnyError>>) -> ExitCode {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(AnyError::from);
+    let threads = std::thread::available_parallelism().map_or(THREADS_MIN, |cores| cores.get().max(THREADS_MIN));
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
+    let runtime = runtime.map_err(AnyError::from);
     match runtime.and_then(|runtime| runtime.block_on(work)) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => {

@@ -96,8 +96,8 @@ struct Call<O: Operation> {
 /// How far a call has come: what its log line, its audit line and its error speak about.
 struct Progress<O> {
     operation: Option<O>,
-    /// Policy's decision, and the policies that made it.
-    decision: Option<(bool, Arc<[String]>)>,
+    /// What the audit says of it, once policy has decided.
+    line: Option<audit::Line>,
     attempts: Arc<Attempts>,
     share: Share,
 }
@@ -152,21 +152,20 @@ impl Stages {
         let Call { arrival, metadata, caller, message } = call;
         let mut progress = Progress::<O> {
             operation: None,
-            decision: None,
+            line: None,
             attempts: Attempts::of_call(&arrival.trace),
             share: Share::Made,
         };
         let outcome = self.run(caller.as_ref(), &metadata, &arrival, message, &mut progress).await;
 
-        let Progress { operation, decision, attempts, share } = &progress;
+        let Progress { operation, line, attempts, share } = &progress;
         let subject = operation.as_ref().map(|operation| (self.subject(operation), operation.repeat()));
         let subject = subject.as_ref().map(|(subject, repeat)| (subject, *repeat));
         let about = About { action: Some(O::ACTION), subject, request_id: &arrival.request_id };
         let elapsed = arrival.at.elapsed();
         let verdict = outcome.as_ref().err().map(|fault| status::verdict(fault, &about));
-        if let (Some(caller), Some((subject, _)), Some((is_allowed, policies))) = (&caller, subject, decision) {
-            let line = self.line(caller, subject, *is_allowed, policies, &arrival);
-            let line = line.ended(audit::Outcome {
+        if let Some(line) = line {
+            let ended = audit::Outcome {
                 code: verdict.map_or("OK", |verdict| status::code_name(verdict.code)),
                 reason: verdict.map(|verdict| verdict.reason),
                 aws_request_id: attempts.aws_request_id(),
@@ -174,8 +173,8 @@ impl Stages {
                 is_confirmed: attempts.is_confirmed(),
                 is_joined: *share == Share::Joined,
                 duration_ms: u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
-            });
-            self.audit.complete(&line).await;
+            };
+            self.audit.complete(line, &ended).await;
         }
         let is_confirmed = attempts.is_confirmed() && outcome.is_ok();
         if is_confirmed && *share == Share::Made {
@@ -215,7 +214,7 @@ impl Stages {
         message: O::Request,
         progress: &mut Progress<O>,
     ) -> Result<O::Reply, Fault> {
-        let Progress { operation: known, decision, attempts, share } = progress;
+        let Progress { operation: known, line, attempts, share } = progress;
         // 1 identity: the server asked before the message was read; without its answer nothing goes on.
         let caller = caller.ok_or(Fault::Internal)?;
         // 2 what is asked for, and by when
@@ -230,7 +229,7 @@ impl Stages {
         self.metrics.decided(judged.is_ok());
         let policies =
             judged.as_ref().map_or_else(|denial| denial.policies().into(), |permit| permit.policies().clone());
-        let (_, policies) = decision.insert((judged.is_ok(), policies));
+        let line = line.insert(self.line(caller, &subject, judged.is_ok(), &policies, arrival));
         let permit = judged.map_err(Fault::Denied)?;
         // 4 the same effect: other content under a known id is refused, an equal call in flight is waited for
         let request_id = subject.intent.and_then(Intent::request_id).map(Name::RequestId);
@@ -248,7 +247,6 @@ impl Stages {
         };
         let key = self.flights.key(&likeness, attempts.session_name()).filter(|_| !subject.validate_only());
         let fly = async {
-            let line = self.line(caller, &subject, true, policies, arrival);
             let derived_token = if subject.is_write() { likeness.client_token() } else { None };
             let context = CallContext { caller, began: arrival.at, deadline: limit.at, derived_token };
             // 5 the quota: what cannot be sent in time is not sent
@@ -258,7 +256,7 @@ impl Stages {
             let outcome = match admitted {
                 Ok(spending) => {
                     attempts.pay_with(spending);
-                    Box::pin(self.fly(operation, permit, &context, limit, &line, attempts)).await
+                    Box::pin(self.fly(operation, permit, &context, limit, line, attempts)).await
                 }
                 Err(fault) => Err(fault),
             };
@@ -309,7 +307,7 @@ impl Stages {
         permit: Permit,
         context: &CallContext<'_>,
         limit: TimeLimit,
-        line: &audit::Line<'_>,
+        line: &audit::Line,
         attempts: &Arc<Attempts>,
     ) -> Result<O::Reply, Fault> {
         let is_write = operation.subject().is_write();
@@ -335,17 +333,17 @@ impl Stages {
         Subject { account: self.aws.upstream.account(subject.resource), ..subject }
     }
 
-    fn line<'a>(
+    fn line(
         &self,
-        caller: &'a Caller,
-        subject: &Subject<'a>,
+        caller: &Caller,
+        subject: &Subject<'_>,
         is_allowed: bool,
-        policies: &'a [String],
-        arrival: &'a Arrival,
-    ) -> audit::Line<'a> {
+        policies: &[String],
+        arrival: &Arrival,
+    ) -> audit::Line {
         let session = self.aws.upstream.session_name(subject.resource, caller.id()).filter(|_| is_allowed);
-        audit::Line::new(caller, subject, is_allowed, policies, &arrival.request_id, &self.aws.fingerprinter)
-            .in_session(session)
+        let (id, fingerprinter) = (&arrival.request_id, &self.aws.fingerprinter);
+        audit::Line::new(caller, subject, is_allowed, policies, session.as_ref(), id, fingerprinter)
     }
 }
 

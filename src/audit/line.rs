@@ -1,27 +1,17 @@
-//! One line of the audit.
+//! One call in the audit: what both of its lines say, rendered once, and the two lines.
 
 use std::{
-    collections::BTreeMap,
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use aws_smithy_types::{DateTime, date_time::Format};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::{
-    domain::{AccountId, DetailKey, Details, Fingerprinter, Intent, RequestId, SessionName, Subject},
+    domain::{AccountId, Action, DetailKey, Details, Fingerprinter, Intent, RequestId, SessionName, Subject},
     identity::Caller,
 };
-
-/// Which line of a call's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Stage {
-    /// Before a write is sent to AWS.
-    Intent,
-    /// When the call is over. A write has both lines, with the same `request_id`.
-    Outcome,
-}
 
 /// How a call ended.
 #[derive(Clone, Debug, Serialize)]
@@ -46,45 +36,54 @@ pub struct Outcome {
     pub duration_ms: u64,
 }
 
-/// A line.
-#[derive(Clone, Debug, Serialize)]
-pub struct Line<'a> {
-    time: String,
-    /// Which line of the call's.
-    pub stage: Stage,
+/// What both lines of a call say.
+#[derive(Debug, Serialize)]
+struct Common<'a> {
     caller: &'a str,
     caller_kind: &'static str,
-    action: String,
+    #[serde(serialize_with = "displayed")]
+    action: Action,
     resource: String,
     /// The AWS account, where it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     account: Option<&'a str>,
     /// The name under which CloudTrail shows the call in that account, where it is made with a role.
     #[serde(skip_serializing_if = "Option::is_none")]
-    aws_session: Option<String>,
+    aws_session: Option<&'a str>,
     decision: &'static str,
     policies: &'a [String],
     /// The id of the call, as in its log line and in the `RequestInfo` of its error.
-    pub request_id: &'a str,
+    request_id: &'a str,
     /// The message's own `request_id`, under which a caller repeats a call.
     #[serde(skip_serializing_if = "Option::is_none")]
     intent_id: Option<&'a str>,
     #[serde(skip_serializing_if = "is_not")]
     validate_only: bool,
     detail_keys: Vec<&'a str>,
-    fingerprints: BTreeMap<&'a str, String>,
-    #[serde(flatten, skip_serializing_if = "Option::is_none")]
-    outcome: Option<Outcome>,
+    #[serde(serialize_with = "by_key")]
+    fingerprints: Vec<(&'a str, String)>,
 }
 
-impl<'a> Line<'a> {
+/// A call that policy has decided on.
+#[derive(Clone, Debug)]
+pub struct Line {
+    request_id: Arc<str>,
+    /// The members of [`Common`] without the braces around them; none if they could not be rendered.
+    common: Option<Vec<u8>>,
+}
+
+/// Bytes beside the common ones: the time, the stage, and how the call ended.
+const REST_BYTES: usize = 256;
+
+impl Line {
     /// About a call that policy has decided on.
     pub fn new(
-        caller: &'a Caller,
-        subject: &Subject<'a>,
+        caller: &Caller,
+        subject: &Subject<'_>,
         is_allowed: bool,
-        policies: &'a [String],
-        request_id: &'a str,
+        policies: &[String],
+        session: Option<&SessionName>,
+        request_id: &Arc<str>,
         fingerprinter: &Fingerprinter,
     ) -> Self {
         let (_, resource) = subject.resource_info();
@@ -92,44 +91,56 @@ impl<'a> Line<'a> {
         // A key that the table does not know counts as a secret.
         let secrets = details().filter(|(key, _)| DetailKey::of(key).is_none_or(|key| key.is_secret));
         let place = subject.fingerprint_place();
-        let fingerprint =
-            |(key, value): (&'a str, &crate::domain::Secret)| (key, fingerprinter.of(&place, key, value.expose()));
-        Self {
-            time: now(),
-            stage: Stage::Intent,
+        let common = Common {
             caller: caller.id(),
             caller_kind: caller.proof().as_str(),
-            action: subject.action.to_string(),
+            action: subject.action,
             resource,
             account: subject.account.map(AccountId::as_str),
-            aws_session: None,
+            aws_session: session.map(SessionName::as_str),
             decision: if is_allowed { "allow" } else { "deny" },
             policies,
             request_id,
             intent_id: subject.intent.and_then(Intent::request_id).map(RequestId::as_str),
             validate_only: subject.validate_only(),
             detail_keys: details().map(|(key, _)| key).collect(),
-            fingerprints: secrets.map(fingerprint).collect(),
-            outcome: None,
-        }
+            fingerprints: secrets.map(|(key, value)| (key, fingerprinter.of(&place, key, value.expose()))).collect(),
+        };
+        let common = serde_json::to_vec(&common).ok();
+        Self { request_id: Arc::clone(request_id), common }
     }
 
-    /// The same call, made in a session with a role.
-    #[must_use]
-    pub fn in_session(self, name: Option<SessionName>) -> Self {
-        Self { aws_session: name.map(|name| name.as_str().to_owned()), ..self }
+    /// The id under which log and errors know the call.
+    pub(super) fn request_id(&self) -> &str {
+        &self.request_id
     }
 
-    /// The same call, when it is over.
-    #[must_use]
-    pub fn ended(self, outcome: Outcome) -> Self {
-        Self { time: now(), stage: Stage::Outcome, outcome: Some(outcome), ..self }
+    /// The line before a write is sent to AWS.
+    pub(super) fn intent(&self) -> Option<Vec<u8>> {
+        self.text("intent", None)
+    }
+
+    /// The line when the call is over. A write has both lines, with the same `request_id`.
+    pub(super) fn outcome(&self, outcome: &Outcome) -> Option<Vec<u8>> {
+        self.text("outcome", Some(outcome))
     }
 
     /// As it is written, with its line break.
-    pub(super) fn text(&self) -> Option<Vec<u8>> {
-        let mut text = serde_json::to_vec(self).ok()?;
-        text.push(b'\n');
+    fn text(&self, stage: &str, outcome: Option<&Outcome>) -> Option<Vec<u8>> {
+        let common = members(self.common.as_deref()?)?;
+        let mut text = Vec::with_capacity(common.len() + REST_BYTES);
+        text.extend_from_slice(b"{\"time\":\"");
+        text.extend_from_slice(now().as_bytes());
+        text.extend_from_slice(b"\",\"stage\":\"");
+        text.extend_from_slice(stage.as_bytes());
+        text.extend_from_slice(b"\",");
+        text.extend_from_slice(common);
+        if let Some(outcome) = outcome {
+            text.push(b',');
+            let ended = serde_json::to_vec(outcome).ok()?;
+            text.extend_from_slice(members(&ended)?);
+        }
+        text.extend_from_slice(b"}\n");
         Some(text)
     }
 }
@@ -139,9 +150,23 @@ fn is_not(flag: &bool) -> bool {
     !flag
 }
 
+/// An object without its braces.
+fn members(object: &[u8]) -> Option<&[u8]> {
+    object.strip_prefix(b"{")?.strip_suffix(b"}")
+}
+
 /// RFC 3339, UTC, with milliseconds.
 fn now() -> String {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
     let millis = i64::try_from(now.as_millis()).unwrap_or(i64::MAX);
     DateTime::from_millis(millis).fmt(Format::DateTime).unwrap_or_default()
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn displayed<S: Serializer>(action: &Action, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(action)
+}
+
+fn by_key<S: Serializer>(pairs: &[(&str, String)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(pairs.iter().map(|(key, value)| (key, value)))
 }

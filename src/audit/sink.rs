@@ -1,42 +1,45 @@
-//! The writer: one thread, so that a slow disk never blocks the runtime, and lines that wait together go out together.
+//! Where the lines go, and when a line may be written by the task that has it.
 
 use std::{
     fs::{File, OpenOptions},
     io::{self, Write},
     os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
-    path::PathBuf,
-    sync::atomic::{AtomicBool, Ordering},
-    time::Duration,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
-use tokio::sync::{mpsc, oneshot};
+use super::AuditSink;
 
-use super::{AuditSink, QUEUE_MAX, Unrecorded};
-use crate::telemetry::Metrics;
-
-/// Between two tries to write lines that complete what has happened, while the sink fails.
-const RETRY_AFTER: Duration = Duration::from_millis(200);
-/// Bytes of such lines that are kept, some ten thousand of them; beyond it nothing more is taken, and calls wait.
-const KEPT_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// Tries to write such lines when the process ends; after that they are lost, and the log says so.
-const LAST_TRIES: u32 = 25;
-
-/// What the writer is asked for.
-#[derive(Debug)]
-pub(super) enum Entry {
-    /// A line; with a sender its writer is waited for, without it the line is kept until it is written.
-    Line { text: Vec<u8>, written: Option<oneshot::Sender<Result<(), Unrecorded>>> },
-    /// Open the file anew.
-    Reopen,
-    /// Look whether the audit is being closed.
-    Close,
-}
+/// Between two looks whether the path still leads to the open file. Rotation renames a file long before it packs or
+/// removes it, so a line that follows within this time is in the renamed file as those before it are.
+const LOOK_EVERY: Duration = Duration::from_millis(1);
+/// A write that took longer than this was not to the page cache only, or its thread had to wait for a core.
+const SLOW: Duration = Duration::from_millis(2);
+/// After a slow write the writer's thread does the waiting for so many times its length: of one thread's time a fiftieth
+/// is lost at most, however slow the disk is.
+const SLOW_TIMES: u32 = 50;
 
 /// An open sink.
 #[derive(Debug)]
 pub(super) enum Sink {
     Stdout,
-    File { path: PathBuf, file: File, is_torn: bool },
+    File(Log),
+}
+
+/// An open file.
+#[derive(Debug)]
+pub(super) struct Log {
+    path: PathBuf,
+    file: File,
+    /// Device and inode of the file.
+    identity: (u64, u64),
+    /// Whether a write can wait for nothing but the disk: no pipe, no terminal.
+    is_regular: bool,
+    looked_at: Instant,
+    /// Whether the last line was cut off.
+    is_torn: bool,
+    /// Until then writing was slow.
+    slow_until: Option<Instant>,
 }
 
 impl Sink {
@@ -44,12 +47,12 @@ impl Sink {
         Ok(match sink {
             AuditSink::Off => None,
             AuditSink::Stdout => Some(Self::Stdout),
-            AuditSink::File(path) => Some(Self::File { path: path.clone(), file: open(path)?, is_torn: false }),
+            AuditSink::File(path) => Some(Self::File(Log::open(path)?)),
         })
     }
 
     /// Writes whole lines.
-    fn write(&mut self, lines: &[u8]) -> io::Result<()> {
+    pub(super) fn write(&mut self, lines: &[u8]) -> io::Result<()> {
         if lines.is_empty() {
             return Ok(());
         }
@@ -59,116 +62,78 @@ impl Sink {
                 stdout.write_all(lines)?;
                 stdout.flush()
             }
-            Self::File { path, file, is_torn } => {
-                if is_moved(path, file) {
-                    *file = open(path)?;
-                    *is_torn = false;
-                }
-                if *is_torn {
-                    // A line that was cut off by a full disk must not swallow the next one.
-                    file.write_all(b"\n")?;
-                    *is_torn = false;
-                }
-                file.write_all(lines).inspect_err(|_| *is_torn = true)
-            }
+            Self::File(log) => log.write(lines, Instant::now()),
         }
     }
 
-    fn reopen(&mut self) {
-        if let Self::File { path, file, .. } = self {
-            match open(path) {
-                Ok(new) => *file = new,
+    /// Writes a line on a thread that has better things to do, if that is quick; answers whether it is out.
+    ///
+    /// A write to a file ends in the page cache, in about the time of a hand-over to another thread and a fraction of its
+    /// cost. It can still wait: for a disk that cannot keep up, for a network's. Then one thread waits once, and for
+    /// [`SLOW_TIMES`] the lines go to the writer's thread.
+    pub(super) fn write_at_once(&mut self, line: &[u8]) -> bool {
+        let Self::File(log) = self else { return false };
+        let begun = Instant::now();
+        if !log.is_regular || log.slow_until.is_some_and(|until| begun < until) {
+            return false;
+        }
+        // What went wrong the writer meets too, and says.
+        let is_out = log.write(line, begun).is_ok();
+        let took = begun.elapsed();
+        log.slow_until = (took > SLOW).then(|| begun + took.saturating_mul(SLOW_TIMES));
+        is_out
+    }
+
+    /// As after a slow write.
+    #[cfg(test)]
+    pub(super) fn was_slow_for_tests(&mut self) {
+        if let Self::File(log) = self {
+            log.slow_until = Some(Instant::now() + Duration::from_hours(1));
+        }
+    }
+
+    pub(super) fn reopen(&mut self) {
+        if let Self::File(log) = self {
+            match Log::open(&log.path) {
+                Ok(new) => *log = new,
                 Err(why) => tracing::error!(%why, "the audit file could not be opened anew; the old one stays in use"),
             }
         }
     }
 }
 
-fn open(path: &PathBuf) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).mode(0o600).open(path)
-}
+impl Log {
+    fn open(path: &Path) -> io::Result<Self> {
+        let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
+        let found = file.metadata()?;
+        Ok(Self {
+            path: path.to_owned(),
+            identity: (found.dev(), found.ino()),
+            is_regular: found.is_file(),
+            file,
+            looked_at: Instant::now(),
+            is_torn: false,
+            slow_until: None,
+        })
+    }
 
-/// Whether the path no longer leads to the open file: rotation has renamed or removed it.
-fn is_moved(path: &PathBuf, file: &File) -> bool {
-    let (Ok(there), Ok(open)) = (std::fs::metadata(path), file.metadata()) else { return true };
-    (there.dev(), there.ino()) != (open.dev(), open.ino())
-}
+    fn write(&mut self, lines: &[u8], now: Instant) -> io::Result<()> {
+        if now.saturating_duration_since(self.looked_at) >= LOOK_EVERY {
+            self.looked_at = now;
+            if self.is_moved() {
+                *self = Self { slow_until: self.slow_until, ..Self::open(&self.path)? };
+            }
+        }
+        if self.is_torn {
+            // A line that was cut off by a full disk must not swallow the next one.
+            self.file.write_all(b"\n")?;
+            self.is_torn = false;
+        }
+        self.file.write_all(lines).inspect_err(|_| self.is_torn = true)
+    }
 
-/// Writes until the audit is closed; answers whether everything is out.
-pub(super) fn run(
-    mut sink: Sink,
-    mut entries: mpsc::Receiver<Entry>,
-    is_closing: &AtomicBool,
-    metrics: &Metrics,
-) -> bool {
-    // Lines that complete what has happened and could not be written yet.
-    let mut kept: Vec<u8> = Vec::new();
-    let mut batch = Vec::new();
-    let mut tries_left = LAST_TRIES;
-    loop {
-        if kept.is_empty() {
-            if entries.blocking_recv_many(&mut batch, QUEUE_MAX) == 0 {
-                return true;
-            }
-        } else {
-            std::thread::sleep(RETRY_AFTER);
-            // Others are still taken, so that writes are refused at once and not when their time is over.
-            while batch.len() < QUEUE_MAX && kept.len() < KEPT_BYTES_MAX {
-                let Ok(entry) = entries.try_recv() else { break };
-                batch.push(entry);
-            }
-            if batch.is_empty() && is_closing.load(Ordering::Relaxed) {
-                tries_left -= 1;
-            }
-        }
-        if is_closing.load(Ordering::Relaxed) {
-            // What is in the queue is still taken; then there is nothing more.
-            entries.close();
-        }
-        let was_failing = !kept.is_empty();
-        let written = write(&mut sink, &mut kept, &mut batch);
-        if let Err(why) = written {
-            metrics.audit_failed();
-            if !was_failing {
-                tracing::error!(%why, "audit lines could not be written; writes are refused until they can be");
-            }
-            if tries_left == 0 {
-                tracing::error!(%why, bytes = kept.len(), "audit lines are lost");
-                return false;
-            }
-        } else if was_failing {
-            tracing::info!("audit lines can be written again");
-        }
+    /// Whether the path no longer leads to the open file: rotation has renamed or removed it.
+    fn is_moved(&self) -> bool {
+        std::fs::metadata(&self.path).map_or(true, |there| (there.dev(), there.ino()) != self.identity)
     }
-}
-
-/// Writes what was kept, then what has come; tells who waits for a line how it went and keeps the others.
-fn write(sink: &mut Sink, kept: &mut Vec<u8>, batch: &mut Vec<Entry>) -> io::Result<()> {
-    let (mut waiting, mut lines, mut completions) = (Vec::new(), Vec::new(), Vec::new());
-    for entry in batch.drain(..) {
-        match entry {
-            Entry::Close => {}
-            Entry::Reopen => sink.reopen(),
-            Entry::Line { text, written } => {
-                lines.extend_from_slice(&text);
-                match written {
-                    Some(written) => waiting.push(written),
-                    None => completions.extend_from_slice(&text),
-                }
-            }
-        }
-    }
-    let mut outcome = sink.write(kept);
-    if outcome.is_ok() {
-        kept.clear();
-        outcome = sink.write(&lines);
-    }
-    if outcome.is_err() {
-        kept.append(&mut completions);
-    }
-    for written in waiting {
-        // A call that has gone away waits for nothing.
-        let _gone = written.send(outcome.as_ref().copied().map_err(|_| Unrecorded));
-    }
-    outcome
 }
