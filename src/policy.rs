@@ -8,6 +8,9 @@ mod engine;
 mod explain;
 mod facts;
 mod index;
+mod memo;
+mod question;
+mod reads;
 
 use std::{
     fmt,
@@ -19,7 +22,7 @@ use std::{
 use arc_swap::ArcSwap;
 use tokio_util::sync::CancellationToken;
 
-use self::{directory::Snapshot, engine::Engine, facts::Facts};
+use self::{directory::Snapshot, engine::Engine};
 pub use self::{
     engine::{PolicyMistake, SCHEMA},
     explain::{Expectation, Explanation, explain},
@@ -121,7 +124,7 @@ impl Policy {
     /// # Errors
     /// When the rules do not allow it.
     pub fn authorize(&self, caller: &Caller, subject: &Subject<'_>) -> Result<Permit, Denial> {
-        let decided = self.engine.load().decide(&Facts::of_call(caller, subject));
+        let decided = self.engine.load().decide(caller, subject);
         decided.map(|policies| Permit { policies })
     }
 

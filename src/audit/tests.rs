@@ -70,7 +70,7 @@ async fn a_line_to_a_file_needs_no_writer() {
     let desk = Arc::new(Desk::new(Sink::open(&AuditSink::File(scratch.file())).unwrap().unwrap()));
     let (queue, nobody) = tokio::sync::mpsc::channel(1);
     drop(nobody);
-    Audit(Some(Way { desk, queue })).record(&line("a")).await.unwrap();
+    Audit(Some(Way { metrics: metrics(), desk, queue })).record(&line("a")).await.unwrap();
     assert_eq!(scratch.lines(), [pair("a", "intent")]);
 }
 

@@ -21,6 +21,14 @@ pub enum Resource<'a> {
 }
 
 impl<'a> Resource<'a> {
+    /// The pool's id or the portal's ARN.
+    pub fn as_str(self) -> &'a str {
+        match self {
+            Self::UserPool(pool) => pool.as_str(),
+            Self::Portal(portal) => portal.as_str(),
+        }
+    }
+
     /// The region that the resource lives in.
     pub fn region(self) -> &'a Region {
         match self {

@@ -6,9 +6,13 @@ use cedar_policy::{Authorizer, Decision, PolicyId, PolicySet, Schema, Validation
 
 use super::{
     Denial,
-    facts::{Facts, Names, Question},
-    index::Index,
+    facts::Facts,
+    index::{Fitting, Index},
+    memo::{Memo, Verdict},
+    question::{Names, Question},
+    reads::Reads,
 };
+use crate::{domain::Subject, identity::Caller};
 
 /// What policies can speak about.
 pub const SCHEMA: &str = include_str!("schema.cedarschema");
@@ -35,6 +39,7 @@ pub(super) struct Engine {
     names: Names,
     count: usize,
     index: Index,
+    memo: Memo,
     warnings: Vec<String>,
     authorizer: Authorizer,
 }
@@ -77,7 +82,7 @@ impl Engine {
             return Err(mistakes);
         }
         let (count, index) = (set.policies().count(), Index::of(set.policies(), &names));
-        Ok(Self { names, count, index, warnings, authorizer: Authorizer::new() })
+        Ok(Self { names, count, index, memo: Memo::default(), warnings, authorizer: Authorizer::new() })
     }
 
     /// How many policies there are.
@@ -90,37 +95,51 @@ impl Engine {
         &self.warnings
     }
 
-    /// Decides: permitted by these policies, or why not. An error anywhere is a denial.
-    pub(super) fn decide(&self, facts: &Facts<'_>) -> Result<Arc<[String]>, Denial> {
-        let question = self.names.question(facts, None).map_err(|why| {
+    /// Decides on a call: permitted by these policies, or why not. An error anywhere is a denial.
+    pub(super) fn decide(&self, caller: &Caller, subject: &Subject<'_>) -> Verdict {
+        let fitting = self.index.fitting(caller.id(), subject.action, subject.resource, &self.names)?;
+        self.recall(&fitting, &Facts::of_call(caller, subject, fitting.reads))
+    }
+
+    /// As [`Self::decide`], for facts from elsewhere.
+    #[cfg(test)]
+    pub(super) fn decide_facts(&self, facts: &Facts<'_>) -> Verdict {
+        let fitting = self.index.fitting(&facts.caller.id, facts.action, facts.resource, &self.names)?;
+        self.recall(&fitting, facts)
+    }
+
+    /// As [`Self::decide`], with all facts put to Cedar and checked against the schema, and without the memory.
+    pub(super) fn decide_checked(&self, facts: &Facts<'_>) -> Result<Verdict, String> {
+        let schema = schema()?;
+        let question = self.names.question(facts, Reads::ALL, Some(&schema))?;
+        let fitting = self.index.fitting(&facts.caller.id, facts.action, facts.resource, &self.names);
+        Ok(fitting.and_then(|fitting| self.answer(&fitting, &question)))
+    }
+
+    /// All facts in Cedar's form, for comparing with Cedar itself.
+    #[cfg(test)]
+    pub(super) fn question(&self, facts: &Facts<'_>) -> Result<Question<'_>, String> {
+        self.names.question(facts, Reads::ALL, None)
+    }
+
+    /// A decision on facts, from memory if there is one.
+    fn recall(&self, fitting: &Fitting, facts: &Facts<'_>) -> Verdict {
+        let mut key = fitting.kind.bytes();
+        facts.write(fitting.reads, &mut key);
+        if let Some(known) = self.memo.get(&key) {
+            return known;
+        }
+        let question = self.names.question(facts, fitting.reads, None).map_err(|why| {
             tracing::error!(why, "a call could not be put to policy");
             Denial::Broken(Arc::from([]))
         })?;
-        self.answer(facts, &question)
+        let verdict = self.answer(fitting, &question);
+        self.memo.keep(key, &verdict);
+        verdict
     }
 
-    /// As [`Self::decide`], with the facts checked against the schema.
-    pub(super) fn decide_checked(&self, facts: &Facts<'_>) -> Result<Result<Arc<[String]>, Denial>, String> {
-        let schema = schema()?;
-        let question = self.names.question(facts, Some(&schema))?;
-        Ok(self.answer(facts, &question))
-    }
-
-    /// The facts in Cedar's form, for comparing with Cedar itself.
-    #[cfg(test)]
-    pub(super) fn question(&self, facts: &Facts<'_>) -> Result<Question, String> {
-        self.names.question(facts, None)
-    }
-
-    fn answer(&self, facts: &Facts<'_>, question: &Question) -> Result<Arc<[String]>, Denial> {
-        let mut fitting = PolicySet::new();
-        for policy in self.index.fitting(&question.principal, facts.action, &question.resource) {
-            if let Err(why) = fitting.add(policy.clone()) {
-                tracing::error!(%why, "a policy could not be asked");
-                return Err(Denial::Broken(Arc::from([policy.id().to_string()])));
-            }
-        }
-        let response = self.authorizer.is_authorized(&question.request, &fitting, &question.entities);
+    fn answer(&self, fitting: &Fitting, question: &Question<'_>) -> Verdict {
+        let response = self.authorizer.is_authorized(&question.request, &fitting.set, &question.entities);
         let broken: Vec<_> = response.diagnostics().errors().collect();
         if !broken.is_empty() {
             for error in &broken {

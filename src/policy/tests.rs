@@ -1,5 +1,7 @@
 //! Decisions, and what a policy directory can get wrong.
 
+mod compared;
+
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
@@ -9,6 +11,7 @@ use super::{
     engine::Engine,
     explain,
     facts::{CallFacts, CallerFacts, Facts},
+    reads::Reads,
 };
 use crate::{
     domain::{Action, PortalArn, Resource, Service, UserPoolId},
@@ -31,8 +34,9 @@ fn decide(text: &str, action: Action, call: CallFacts<'_>) -> Result<Vec<String>
     let caller = CallerFacts { id: "me".into(), kind: "jwt".into(), groups, trust_domain: Some("prod.example".into()) };
     let facts = Facts { caller, action, resource, account: resource.account(), call };
     let checked = engine.decide_checked(&facts).expect("the facts have the schema's types");
-    let decided = engine.decide(&facts);
+    let decided = engine.decide_facts(&facts);
     assert_eq!(decided, checked);
+    assert_eq!(engine.decide_facts(&facts), decided, "from memory");
     decided.map(|policies| policies.to_vec())
 }
 
@@ -165,7 +169,7 @@ fn the_facts_of_a_call_are_those_of_its_request() {
     let operation = Create::parse(request, &Rules::default()).unwrap();
     let caller = caller_for_tests("me", Proof::Mtls, &[], Some("prod.example"));
     let subject = operation.subject();
-    let facts = Facts::of_call(&caller, &subject);
+    let facts = Facts::of_call(&caller, &subject, Reads::ALL);
     let call = &facts.call;
     assert_eq!(call.provider_type.as_deref(), Some("OIDC"));
     assert_eq!(call.provider_name.as_deref(), Some("Corp"));
@@ -297,7 +301,7 @@ fn the_index_leaves_out_no_policy_that_cedar_would_apply() {
                 let question = engine.question(&facts).unwrap();
                 let all = Authorizer::new().is_authorized(&question.request, &whole, &question.entities);
                 let expected = all.decision() == Decision::Allow;
-                assert_eq!(engine.decide(&facts).is_ok(), expected, "{text} {action}");
+                assert_eq!(engine.decide_facts(&facts).is_ok(), expected, "{text} {action}");
                 allowed += usize::from(expected);
             }
         }
