@@ -1,10 +1,13 @@
 //! What surrounds the details: attribute mapping, identifiers, ACR mapping and tags.
 
-use std::{collections::BTreeMap, sync::LazyLock};
+use std::collections::BTreeMap;
 
 use regex::Regex;
 
-use super::{text, violation::Violations};
+use super::{
+    text::{self, Pattern},
+    violation::Violations,
+};
 
 /// Characters of a map's value at AWS (`StringType`).
 const VALUE_LENGTH: std::ops::RangeInclusive<usize> = 0..=131_072;
@@ -40,10 +43,10 @@ impl AttributeMapping {
     pub fn parse(map: BTreeMap<String, String>) -> Result<Self, Violations> {
         let mut found = Violations::none();
         for (attribute, claim) in &map {
-            let field = entry("attribute_mapping", attribute);
+            let field = || entry("attribute_mapping", attribute);
             let key = text::length(attribute, &(1..=32)).and_then(|()| text::no_control_characters(attribute));
-            found.take(&field, key.map_err(|why| format!("the attribute's name {why}")));
-            found.take(&field, text::length(claim, &VALUE_LENGTH));
+            found.take_at(field, key.map_err(|why| format!("the attribute's name {why}")));
+            found.take_at(field, text::length(claim, &VALUE_LENGTH));
         }
         if found.is_empty() { Ok(Self(map)) } else { Err(found) }
     }
@@ -59,7 +62,7 @@ impl AttributeMapping {
 pub struct IdpIdentifiers(Vec<String>);
 
 /// AWS `IdpIdentifierType` with ASCII classes; of `\s` only the space is left, since control characters are refused.
-static IDENTIFIER: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new("^[A-Za-z0-9_ +=.@-]+$").ok());
+static IDENTIFIER: Pattern = Pattern::new(|| Regex::new("^[A-Za-z0-9_ +=.@-]+$").ok(), text::is_plain_name);
 
 impl IdpIdentifiers {
     /// Reads a list of identifiers.
@@ -72,7 +75,7 @@ impl IdpIdentifiers {
             found.add("idp_identifiers", format!("must have at most 50 entries; it has {}", list.len()));
         }
         for (at, identifier) in list.iter().enumerate() {
-            found.take(&format!("idp_identifiers[{at}]"), Self::check(identifier));
+            found.take_at(|| format!("idp_identifiers[{at}]"), Self::check(identifier));
         }
         if found.is_empty() { Ok(Self(list)) } else { Err(found) }
     }
@@ -86,8 +89,7 @@ impl IdpIdentifiers {
     }
 
     fn check(identifier: &str) -> Result<(), String> {
-        let pattern = IDENTIFIER.as_ref().ok_or("cannot be checked")?;
-        text::check(identifier, &(1..=40), pattern, "ASCII letters, digits, spaces and `_ + = . @ -`")
+        IDENTIFIER.check(identifier, &(1..=40), "ASCII letters, digits, spaces and `_ + = . @ -`")
     }
 
     /// The identifiers in the order given.
@@ -131,7 +133,7 @@ impl AcrMapping {
 pub struct Tags(Vec<(String, String)>);
 
 /// AWS `TagKey` and `TagValue`.
-static TAG: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$").ok());
+static TAG: Pattern = Pattern::new(|| Regex::new(r"^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$").ok(), text::is_plain_name);
 
 impl Tags {
     /// Reads keys and values.
@@ -144,15 +146,14 @@ impl Tags {
             found.add("tags", format!("must have at most 200 entries; it has {}", list.len()));
         }
         for (at, (key, value)) in list.iter().enumerate() {
-            found.take(&format!("tags[{at}].key"), Self::check(key, &(1..=128)));
-            found.take(&format!("tags[{at}].value"), Self::check(value, &(0..=256)));
+            found.take_at(|| format!("tags[{at}].key"), Self::check(key, &(1..=128)));
+            found.take_at(|| format!("tags[{at}].value"), Self::check(value, &(0..=256)));
         }
         if found.is_empty() { Ok(Self(list)) } else { Err(found) }
     }
 
     fn check(text: &str, range: &std::ops::RangeInclusive<usize>) -> Result<(), String> {
-        let pattern = TAG.as_ref().ok_or("cannot be checked")?;
-        text::check(text, range, pattern, "letters, digits, spaces and `_ . : / = + - @`")
+        TAG.check(text, range, "letters, digits, spaces and `_ . : / = + - @`")
     }
 
     /// Keys and values in the order given.
@@ -170,11 +171,17 @@ impl std::fmt::Debug for Tags {
 
 #[cfg(test)]
 mod tests {
-    use super::{AcrMapping, AttributeMapping, IdpIdentifiers, Tags, entry};
+    use super::{AcrMapping, AttributeMapping, IDENTIFIER, IdpIdentifiers, TAG, Tags, entry};
     use crate::domain::Violations;
 
     fn fields(found: &Violations) -> Vec<&str> {
         found.iter().map(crate::domain::Violation::field).collect()
+    }
+
+    #[test]
+    fn what_is_taken_without_the_pattern_is_what_the_pattern_takes() {
+        IDENTIFIER.assert_sure_is_right();
+        TAG.assert_sure_is_right();
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A provider's details: what a caller may send, and how an answer is taken apart so that no secret leaves.
 
-use std::{collections::BTreeMap, fmt};
+use std::{borrow::Cow, collections::BTreeMap, fmt};
 
 use super::{
     attributes::entry,
@@ -37,8 +37,11 @@ pub enum TypeOfDetails {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Details {
     values: BTreeMap<String, Secret>,
-    hosts: BTreeMap<String, String>,
+    hosts: Hosts,
 }
+
+/// Hosts by detail key.
+type Hosts = BTreeMap<Cow<'static, str>, String>;
 
 /// Characters of a key and of a value at AWS (`StringType`), in both APIs.
 const TEXT_LENGTH: std::ops::RangeInclusive<usize> = 0..=131_072;
@@ -54,15 +57,16 @@ impl Details {
         kind: TypeOfDetails,
         unknown: UnknownKeys,
     ) -> Result<Self, Violations> {
-        let judge = |kind, is_new| Reading { field, kind, is_new, unknown }.read(&map);
+        let rows: Vec<Row<'_>> =
+            map.iter().map(|(name, value)| (name.as_str(), value.as_str(), DetailKey::of(name))).collect();
+        let judge = |kind, is_new| Reading { field, kind, is_new, unknown }.read(&rows);
         let read = match kind {
             TypeOfDetails::New(kind) => judge(kind, true),
             TypeOfDetails::Stated(kind) => judge(kind, false),
             TypeOfDetails::Unstated(hint) => {
                 // Only by those that know the most of the keys: another reading costs, and explains nothing.
-                let rows: Vec<_> = map.keys().map(|name| DetailKey::of(name)).collect();
-                let known =
-                    |kind: ProviderType| rows.iter().flatten().filter(|key| key.presence(kind).is_callers()).count();
+                let keys = || rows.iter().filter_map(|(_, _, key)| *key);
+                let known = |kind: ProviderType| keys().filter(|key| key.presence(kind).is_callers()).count();
                 let kinds: Vec<_> = hint.into_iter().chain(ProviderType::ALL).map(|kind| (kind, known(kind))).collect();
                 let most = kinds.iter().map(|(_, known)| *known).max().unwrap_or_default();
                 let nearest = || kinds.iter().filter(|(_, known)| *known == most).map(|(kind, _)| *kind);
@@ -85,7 +89,7 @@ impl Details {
     }
 
     /// Hosts of the URLs, by detail key: lower-case and without a trailing dot.
-    pub fn hosts(&self) -> &BTreeMap<String, String> {
+    pub fn hosts(&self) -> &BTreeMap<Cow<'static, str>, String> {
         &self.hosts
     }
 
@@ -106,6 +110,9 @@ fn split_scopes(scopes: &str) -> impl Iterator<Item = &str> {
     scopes.split([' ', ',', '\t', '\n', '\r']).filter(|scope| !scope.is_empty())
 }
 
+/// A key, its value, and what the table says of it.
+type Row<'a> = (&'a str, &'a str, Option<&'static DetailKey>);
+
 /// One attempt to read a map as the details of a type.
 struct Reading<'a> {
     field: &'a str,
@@ -115,43 +122,45 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    fn read(&self, map: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>, Violations> {
+    fn read(&self, rows: &[Row<'_>]) -> Result<Hosts, Violations> {
         let mut found = Violations::none();
-        let mut hosts = BTreeMap::new();
-        self.missing(map, &mut found);
-        for (name, value) in map {
-            let at = entry(self.field, name);
-            found.take(&at, text::length(name, &TEXT_LENGTH).map_err(|why| format!("the key {why}")));
-            found.take(&at, text::length(value, &TEXT_LENGTH));
-            let host = match DetailKey::of(name) {
+        let mut hosts = Hosts::new();
+        self.missing(rows, &mut found);
+        for &(name, value, key) in rows {
+            let at = || entry(self.field, name);
+            found.take_at(at, text::length(name, &TEXT_LENGTH).map_err(|why| format!("the key {why}")));
+            found.take_at(at, text::length(value, &TEXT_LENGTH));
+            let host = match key {
                 Some(key) => self.known(key, value),
                 None => self.unknown(name, value),
             };
-            if let Some(host) = found.take(&at, host).flatten() {
-                hosts.insert(name.clone(), host);
+            if let Some(host) = found.take_at(at, host).flatten() {
+                hosts.insert(key.map_or_else(|| Cow::Owned(name.to_owned()), |key| Cow::Borrowed(key.name)), host);
             }
         }
         if found.is_empty() { Ok(hosts) } else { Err(found) }
     }
 
     /// Notes the keys that must be there and are not.
-    fn missing(&self, map: &BTreeMap<String, String>, found: &mut Violations) {
+    fn missing(&self, rows: &[Row<'_>], found: &mut Violations) {
         let kind = self.kind;
-        let given = |key: &&DetailKey| map.contains_key(key.name);
-        for key in DETAIL_KEYS.iter().filter(|key| !given(key)) {
+        let given = |key: &DetailKey| rows.iter().any(|(name, ..)| *name == key.name);
+        for key in DETAIL_KEYS {
             let wanted = match key.presence(kind) {
                 Presence::Required => true,
                 Presence::RequiredOnCreate => self.is_new,
                 _ => false,
             };
-            if wanted {
+            if wanted && !given(key) {
                 found.add(entry(self.field, key.name), format!("is required for type {kind}"));
             }
         }
-        let one_of: Vec<_> = DETAIL_KEYS.iter().filter(|key| key.presence(kind) == Presence::OneOf).collect();
-        let names = || one_of.iter().map(|key| key.name).collect::<Vec<_>>().join(" and ");
-        match one_of.iter().copied().filter(given).count() {
-            0 if !one_of.is_empty() => found.add(self.field, format!("must have one of {} for type {kind}", names())),
+        let one_of = || DETAIL_KEYS.iter().filter(|key| key.presence(kind) == Presence::OneOf);
+        let names = || one_of().map(|key| key.name).collect::<Vec<_>>().join(" and ");
+        match one_of().filter(|key| given(key)).count() {
+            0 if one_of().next().is_some() => {
+                found.add(self.field, format!("must have one of {} for type {kind}", names()));
+            }
             0 | 1 => {}
             _ => found.add(self.field, format!("must have only one of {}", names())),
         }

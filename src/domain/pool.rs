@@ -1,8 +1,6 @@
 //! User pool ids, and the region that one begins with.
 
-use std::{fmt, sync::LazyLock};
-
-use regex::Regex;
+use std::{fmt, ops::RangeInclusive};
 
 use super::text;
 
@@ -10,12 +8,22 @@ use super::text;
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Region(String);
 
-/// It becomes part of a host name, so it is pinned to the form that all of AWS's regions have.
-static REGION: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new("^[a-z]{2,5}(-[a-z]{2,12}){1,3}-[0-9]{1,2}$").ok());
-
 /// Longest name of a region in AWS's endpoints data is 14 (`ap-southeast-1`, `us-isob-east-1`); this leaves room.
 const REGION_LENGTH_MAX: usize = 25;
+
+/// `[a-z]{2,5}(-[a-z]{2,12}){1,3}-[0-9]{1,2}`: it becomes part of a host name, so it is pinned to the form that all of AWS's
+/// regions have.
+fn is_region(text: &str) -> bool {
+    let is_word = |part: &str, lengths: RangeInclusive<usize>| {
+        lengths.contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_lowercase())
+    };
+    let is_number = |part: &str| matches!(part.len(), 1..=2) && part.bytes().all(|byte| byte.is_ascii_digit());
+    let mut parts = text.split('-');
+    parts.next().is_some_and(|first| is_word(first, 2..=5))
+        && parts.next_back().is_some_and(is_number)
+        && (1..=3).contains(&parts.clone().count())
+        && parts.all(|part| is_word(part, 2..=12))
+}
 
 impl Region {
     /// Reads a region's name.
@@ -23,8 +31,7 @@ impl Region {
     /// # Errors
     /// What is wrong with it.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let well_formed = REGION.as_ref().is_some_and(|pattern| pattern.is_match(text));
-        if well_formed && text.len() <= REGION_LENGTH_MAX {
+        if is_region(text) && text.len() <= REGION_LENGTH_MAX {
             return Ok(Self(text.to_owned()));
         }
         Err("does not name an AWS region such as us-east-1".to_owned())
@@ -94,5 +101,28 @@ impl UserPoolId {
     /// The region that the pool lives in.
     pub fn region(&self) -> &Region {
         &self.region
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use regex::Regex;
+
+    use super::is_region;
+
+    #[test]
+    fn regions_have_the_one_form() {
+        let pattern = Regex::new("^[a-z]{2,5}(-[a-z]{2,12}){1,3}-[0-9]{1,2}$").unwrap();
+        let parts = ["", "us", "u", "EAST", "northeasterns", "12", "123", "é"];
+        let mut taken = 0;
+        for length in 1..=4_u32 {
+            for number in 0..parts.len().pow(length) {
+                let parts = (0..length).map(|at| parts[number / parts.len().pow(at) % parts.len()]);
+                let text = parts.collect::<Vec<_>>().join("-");
+                assert_eq!(is_region(&text), pattern.is_match(&text), "{text:?}");
+                taken += u32::from(is_region(&text));
+            }
+        }
+        assert!(taken >= 2 && is_region("us-east-1") && is_region("us-isob-east-1") && !is_region("us-east-1\n"));
     }
 }

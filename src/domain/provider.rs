@@ -1,10 +1,10 @@
 //! Provider types and names.
 
-use std::{fmt, sync::LazyLock};
+use std::fmt;
 
 use regex::Regex;
 
-use super::text;
+use super::text::{self, Pattern};
 
 /// The six types of identity provider, the same in both APIs (AWS `IdentityProviderTypeType`, `IdentityProviderType`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -80,18 +80,14 @@ pub struct ProviderName(String);
 const NAME_LENGTH: std::ops::RangeInclusive<usize> = 1..=32;
 
 /// AWS `ProviderNameTypeV2`, for new names.
-static NEW_NAME: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r"^[^_\p{Z}][\p{L}\p{M}\p{S}\p{N}\p{P}][^_\p{Z}]+$").ok());
+static NEW_NAME: Pattern =
+    Pattern::new(|| Regex::new(r"^[^_\p{Z}][\p{L}\p{M}\p{S}\p{N}\p{P}][^_\p{Z}]+$").ok(), text::is_plain_name);
 /// AWS `ProviderNameType`, for names that may have been made under older rules.
-static OLD_NAME: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"^[\p{L}\p{M}\p{S}\p{N}\p{P}\p{Z}]+$").ok());
+static OLD_NAME: Pattern =
+    Pattern::new(|| Regex::new(r"^[\p{L}\p{M}\p{S}\p{N}\p{P}\p{Z}]+$").ok(), text::is_plain_name);
 /// AWS WorkSpaces Web `IdentityProviderName`.
-static WEB_NAME: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"^[^_][\p{L}\p{M}\p{S}\p{N}\p{P}][^_]+$").ok());
-
-fn name(text: &str, pattern: Option<&Regex>, meaning: &str) -> Result<(), String> {
-    // A pattern that did not compile matches nothing: refused, not let through. A unit test reads all of them.
-    let pattern = pattern.ok_or("cannot be checked")?;
-    text::check(text, &NAME_LENGTH, pattern, meaning)
-}
+static WEB_NAME: Pattern =
+    Pattern::new(|| Regex::new(r"^[^_][\p{L}\p{M}\p{S}\p{N}\p{P}][^_]+$").ok(), text::is_plain_name);
 
 impl ProviderName {
     /// Reads the name of a provider that is to be made, whose type fixes the name if it is a social one.
@@ -103,7 +99,7 @@ impl ProviderName {
             return Err(format!("must be {kind}, since AWS names a provider of type {kind} after its type"));
         }
         let meaning = "3 or more characters without spaces, with no `_` but as the second one";
-        name(&text, NEW_NAME.as_ref(), meaning)?;
+        NEW_NAME.check(&text, &NAME_LENGTH, meaning)?;
         Ok(Self(text))
     }
 
@@ -112,7 +108,7 @@ impl ProviderName {
     /// # Errors
     /// What is wrong with it.
     pub fn parse_existing(text: String) -> Result<Self, String> {
-        name(&text, OLD_NAME.as_ref(), "letters, marks, symbols, digits, punctuation and spaces")?;
+        OLD_NAME.check(&text, &NAME_LENGTH, "letters, marks, symbols, digits, punctuation and spaces")?;
         Ok(Self(text))
     }
 
@@ -133,7 +129,7 @@ impl WebProviderName {
     /// What is wrong with it.
     pub fn parse(text: String) -> Result<Self, String> {
         let meaning = "3 or more characters, the second one visible, with no `_` but as the second one";
-        name(&text, WEB_NAME.as_ref(), meaning)?;
+        WEB_NAME.check(&text, &NAME_LENGTH, meaning)?;
         Ok(Self(text))
     }
 
@@ -145,7 +141,14 @@ impl WebProviderName {
 
 #[cfg(test)]
 mod tests {
-    use super::{ProviderName, ProviderType, WebProviderName};
+    use super::{NEW_NAME, OLD_NAME, ProviderName, ProviderType, WEB_NAME, WebProviderName};
+
+    #[test]
+    fn what_is_taken_without_the_pattern_is_what_the_pattern_takes() {
+        for pattern in [&NEW_NAME, &OLD_NAME, &WEB_NAME] {
+            pattern.assert_sure_is_right();
+        }
+    }
 
     #[test]
     fn names_follow_the_pattern_of_their_api() {

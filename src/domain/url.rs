@@ -21,6 +21,9 @@ pub(super) fn https_host(text: &str) -> Result<String, String> {
     if authority.contains('@') {
         return Err("must be a URL without user name and password".to_owned());
     }
+    if is_plain(authority) {
+        return Ok(authority.to_owned());
+    }
     let url = Url::parse(text).map_err(|why| format!("must be a URL: {why}"))?;
     let host = url.host_str().unwrap_or_default();
     let written = match authority.rsplit_once(':') {
@@ -34,6 +37,18 @@ pub(super) fn https_host(text: &str) -> Result<String, String> {
     if host.is_empty() { Err("must be a URL with a host".to_owned()) } else { Ok(host) }
 }
 
+/// Whether a host is one that every parser reads as it is written, so that none has to be asked: lower-case labels of letters,
+/// digits and hyphens, none of them punycode, the last one beginning with a letter, so that it is no IPv4 address.
+fn is_plain(host: &str) -> bool {
+    let is_label = |label: &str| {
+        !label.is_empty()
+            && label.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+            && !label.starts_with("xn--")
+    };
+    host.split('.').all(is_label)
+        && host.rsplit('.').next().is_some_and(|last| last.starts_with(|letter: char| letter.is_ascii_lowercase()))
+}
+
 /// Whether a text of unknown meaning begins like a URL of any scheme.
 pub(super) fn looks_like_one(text: &str) -> bool {
     let scheme = text.trim_start().split_once("://").map(|(scheme, _)| scheme);
@@ -45,7 +60,30 @@ pub(super) fn looks_like_one(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::https_host;
+    use url::Url;
+
+    use super::{https_host, is_plain};
+
+    #[test]
+    fn a_plain_host_is_what_a_parser_reads() {
+        let parts =
+            ["", "a", "0", "0x7f", "xn--", "xn--bcher-kva", "-", "a-", "idp", "1a", "a1", "A", "é", "%61", ":", "_"];
+        let mut plain = 0;
+        for length in 1..=3_u32 {
+            for number in 0..parts.len().pow(length) {
+                let parts = (0..length).map(|at| parts[number / parts.len().pow(at) % parts.len()]);
+                let host = parts.collect::<Vec<_>>().join(".");
+                if is_plain(&host) {
+                    plain += 1;
+                    for text in [format!("https://{host}"), format!("https://{host}/a%zz/..//b?c[]=d&e#f'(%")] {
+                        assert_eq!(Url::parse(&text).unwrap().host_str(), Some(host.as_str()), "{text}");
+                        assert_eq!(https_host(&text).as_ref(), Ok(&host), "{text}");
+                    }
+                }
+            }
+        }
+        assert!(plain > 50, "{plain}");
+    }
 
     #[test]
     fn hosts_are_lower_case_and_without_a_trailing_dot() {

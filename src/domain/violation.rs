@@ -51,6 +51,11 @@ impl Violations {
         read.map_err(|why| self.add(field, why)).ok()
     }
 
+    /// Like [`Self::take`] where the field's name is only put together for a mistake.
+    pub fn take_at<T>(&mut self, field: impl FnOnce() -> String, read: Result<T, String>) -> Option<T> {
+        read.map_err(|why| self.add(field(), why)).ok()
+    }
+
     /// Like [`Self::take`] for a part that names its own fields.
     pub fn take_all<T>(&mut self, read: Result<T, Self>) -> Option<T> {
         read.map_err(|more| self.0.extend(more.0)).ok()
