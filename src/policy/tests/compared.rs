@@ -115,7 +115,7 @@ proptest! {
                 Service::WorkspacesWeb => Resource::Portal(&portal),
             };
             let caller = CallerFacts { id: id.into(), kind: kind.into(), groups, trust_domain };
-            let facts = Facts { caller, action, resource, call };
+            let facts = Facts { caller, action, resource, account: resource.account(), call };
             let question = engine.question(&facts).unwrap();
             let all = Authorizer::new().is_authorized(&question.request, &whole, &question.entities);
             let is_broken = all.diagnostics().errors().next().is_some();
