@@ -16,6 +16,7 @@ use idp_proxy::{
     operation::{Operation as _, Rules, cognito::Create},
     policy::Policy,
     proto::cognito::v1 as c,
+    telemetry::Metrics,
 };
 
 use crate::{
@@ -68,7 +69,8 @@ async fn measure(http: &str, https: &str) {
     headers.insert("x-forwarded-client-cert", xfcc.parse().unwrap());
     let caller = identity.identify(&peer, &headers).await.expect("known");
     let fingerprinter = Fingerprinter::with_key(b"a key for the benchmark that is long");
-    let (audit, writer) = Audit::open(&AuditSink::File(scratch.file("audit.jsonl"))).unwrap();
+    let (audit, writer) =
+        Audit::open(&AuditSink::File(scratch.file("audit.jsonl")), Arc::new(Metrics::new([]))).unwrap();
     let id: Arc<str> = "0b7e6a5c-1b1f-4e0c-9a43-3a3a5d1c0f10".into();
     let rules = Rules::default();
     let (http, https) = (client(http).await, client(https).await);
@@ -94,7 +96,7 @@ async fn measure(http: &str, https: &str) {
         let remembered = cost(async |at| decide(&seen, at)).await;
         let decided = cost(async |at| decide(&new, at)).await;
         let record = cost(async |at| {
-            let line = Line::new(&caller, &seen[at].subject(), true, &["team-1".to_owned()], &id, &fingerprinter);
+            let line = Line::new(&caller, &seen[at].subject(), true, &["team-1".to_owned()], None, &id, &fingerprinter);
             audit.record(&line).await.expect("written");
             audit.complete(&line, &outcome()).await;
         })

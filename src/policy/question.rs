@@ -101,7 +101,10 @@ impl Names {
             entities.push(entity(&principal, attributes(caller))?);
         }
         if reads.has(Part::Resource) {
-            let place = [("region", Some(text(facts.resource.region().as_str()))), ("account", facts.account.map(|account| text(account.as_str())))];
+            let place = [
+                ("region", Some(text(facts.resource.region().as_str()))),
+                ("account", facts.account.map(|account| text(account.as_str()))),
+            ];
             entities.push(entity(&resource, attributes(place))?);
         }
         let entities = if entities.is_empty() {

@@ -104,7 +104,7 @@ impl Upstream {
     pub fn cognito(&self, pool: &UserPoolId, repeat: Repeat) -> cognito::Client {
         let (account, region) = (self.accounts.of(Resource::UserPool(pool)), pool.region());
         let only_if_not_executed = repeat == Repeat::Once;
-        get_or_make(&self.cognito, (place(account, region), only_if_not_executed), || {
+        get_or_make(&self.cognito, &(place(account, region), only_if_not_executed), || {
             let mut config = cognito::config::Builder::from(&self.sdk)
                 .region(SdkRegion::new(region.as_str().to_owned()))
                 .interceptor(Watch)
@@ -123,7 +123,7 @@ impl Upstream {
     /// `WorkSpaces` Web's client for a portal. Its writes carry a token that is the same in every attempt.
     pub fn workspacesweb(&self, portal: &PortalArn) -> workspacesweb::Client {
         let (account, region) = (self.accounts.of(Resource::Portal(portal)), portal.region());
-        get_or_make(&self.workspacesweb, place(account, region), || {
+        get_or_make(&self.workspacesweb, &place(account, region), || {
             let mut config = workspacesweb::config::Builder::from(&self.sdk)
                 .region(SdkRegion::new(region.as_str().to_owned()))
                 .interceptor(Watch)
@@ -161,8 +161,8 @@ fn place(account: Option<&Arc<Account>>, region: &Region) -> Place {
 }
 
 /// A client is a reference, so cloning it out is cheap.
-fn get_or_make<K: Eq + Hash + Clone, C: Clone>(cache: &Cache<K, C>, key: K, make: impl FnOnce() -> C) -> C {
-    let Ok(client) = cache.get_or_insert_with(&key, || Ok::<_, Infallible>(make()));
+fn get_or_make<K: Eq + Hash + Clone, C: Clone>(cache: &Cache<K, C>, key: &K, make: impl FnOnce() -> C) -> C {
+    let Ok(client) = cache.get_or_insert_with(key, || Ok::<_, Infallible>(make()));
     client
 }
 

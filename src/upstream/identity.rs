@@ -22,12 +22,11 @@ impl CallersSession {
         let call = Attempts::current();
         let name = call.session_name().ok_or_else(|| CredentialsError::invalid_configuration("no caller is known"))?;
         let session = self.account.session(name, &self.region);
-        let credentials = match session.at_hand() {
-            Some(credentials) => credentials,
-            None => {
-                let _place = self.account.place().map_err(CredentialsError::provider_error)?;
-                session.from_sts().await.map_err(CredentialsError::provider_error)?
-            }
+        let credentials = if let Some(credentials) = session.at_hand() {
+            credentials
+        } else {
+            let _place = self.account.place().map_err(CredentialsError::provider_error)?;
+            session.from_sts().await.map_err(CredentialsError::provider_error)?
         };
         call.uses(session, credentials.access_key_id());
         Ok(credentials)

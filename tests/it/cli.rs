@@ -156,7 +156,7 @@ async fn the_defaults_are_a_configuration_that_only_lacks_who_may_call() {
         "{mistakes:?}"
     );
     // What is shown as an example is one: no comment holds a key that is not a setting.
-    let all: String = text.lines().map(|line| format!("{}\n", example(line))).collect();
+    let all = text.lines().map(example).collect::<Vec<_>>().join("\n");
     let file = scratch.file("all.toml", all);
     let checked = error(&idp_proxy(&["check", "--config", file.to_str().unwrap()], &[]).await);
     assert!(!checked.contains("is not a setting") && !checked.contains("is not TOML"), "{checked}");
@@ -171,6 +171,12 @@ fn example(line: &str) -> &str {
     if bare.starts_with('[') || is_key { bare } else { line }
 }
 
+/// Asks bash's completion for a word that is begun.
+const COMPLETE: &str = r#"source <("$0" completions bash)
+complete_line() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _idp__proxy idp-proxy "${@: -1}" "${@: -2:1}"; echo "${COMPREPLY[@]}"; }
+complete_line idp-proxy ser
+complete_line idp-proxy serve --ad"#;
+
 #[tokio::test]
 async fn bash_completes_commands_and_flags() {
     for shell in ["bash", "zsh", "fish"] {
@@ -178,10 +184,6 @@ async fn bash_completes_commands_and_flags() {
         assert_eq!(script.status.code(), Some(0), "{shell}");
         assert!(String::from_utf8_lossy(&script.stdout).contains("admin-listen"), "{shell}");
     }
-    const COMPLETE: &str = r#"source <("$0" completions bash)
-complete_line() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _idp__proxy idp-proxy "${@: -1}" "${@: -2:1}"; echo "${COMPREPLY[@]}"; }
-complete_line idp-proxy ser
-complete_line idp-proxy serve --ad"#;
     let mut bash = tokio::process::Command::new("bash");
     let output = finish(bash.args(["-c", COMPLETE, env!("CARGO_BIN_EXE_idp-proxy")])).await;
     assert_eq!(String::from_utf8_lossy(&output.stdout), "serve\n--admin-listen\n", "{}", error(&output));

@@ -82,9 +82,9 @@ async fn nothing_is_rendered_until_everything_is_said_that_has_no_safe_default()
         (r#"config.server={"listen":"0.0.0.0:1"}"#, "config.server.listen"),
         (r#"aws.environment={"AWS_SECRET_ACCESS_KEY":"x"}"#, "AWS_SECRET_ACCESS_KEY"),
         (r#"policies={"a.txt":"x"}"#, "a.txt"),
-        (r#"metrics.enabled=true"#, "networkPolicy.scrapers"),
-        (r#"replicaCount=3"#, "replicaCount"),
-        (r#"networkPolicy.disable=true"#, "disable"),
+        (r"metrics.enabled=true", "networkPolicy.scrapers"),
+        (r"replicaCount=3", "replicaCount"),
+        (r"networkPolicy.disable=true", "disable"),
     ] {
         let refused = render(&[], &[&said[..], &[wrong]].concat()).await.unwrap_err();
         assert!(refused.contains(why), "{wrong}: {refused}");

@@ -1,5 +1,7 @@
 //! Against an STS, an IAM and a checker of signatures that were not written for the proxy.
 
+use std::fmt::Write as _;
+
 use idp_proxy::proto::cognito::v1::{
     CreateIdentityProviderRequest as Create, DeleteIdentityProviderRequest as Delete,
     DescribeIdentityProviderRequest as Describe, GetIdentityProviderByIdentifierRequest as ByIdentifier,
@@ -44,9 +46,11 @@ impl Accounts {
         for (account, role, external_id) in roles {
             let role = format!("arn:aws:iam::{account}:role/{role}");
             let pools = [self.pool(account)];
-            file += &format!(
-                "[[aws.account]]\naccount = {account:?}\nrole_arn = {role:?}\nexternal_id = {external_id:?}\nuser_pools = {pools:?}\n"
-            );
+            writeln!(
+                file,
+                "[[aws.account]]\naccount = {account:?}\nrole_arn = {role:?}\nexternal_id = {external_id:?}\nuser_pools = {pools:?}"
+            )
+            .unwrap();
         }
         let scratch = crate::support::Scratch::new();
         let file = scratch.file("accounts.toml", file);
