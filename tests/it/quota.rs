@@ -294,7 +294,10 @@ async fn reads_that_are_equal_spend_one_request() {
 
 #[tokio::test]
 async fn an_equal_call_takes_over_when_the_first_ones_caller_leaves_the_queue() {
-    let (aws, scratch) = (making().await, Scratch::new());
+    // Nothing is answered before all are under way.
+    let gate = Arc::new(Semaphore::new(0));
+    let aws = ScriptedAws::always(Rpc::of(Action::CognitoCreate).answer().held_by(&gate)).await;
+    let scratch = Scratch::new();
     let proxy = proxy(&scratch, &aws.endpoint, &ONE_A_SECOND).await;
     let (client, mut calls) = (proxy.cognito().await, Calls::new());
     at_once(&mut calls, &client, "team", 3);
@@ -310,9 +313,11 @@ async fn an_equal_call_takes_over_when_the_first_ones_caller_leaves_the_queue() 
         let calls = async || metric(&proxy, "idp_proxy_in_flight").await.filter(|&calls| calls >= wanted);
         eventually("calls in flight", calls).await
     };
-    in_flight(1).await;
+    in_flight(4).await;
     let staying = tokio::spawn(async move { second.create_identity_provider(equal()).await });
+    in_flight(5).await;
     leaving.abort();
+    gate.add_permits(1);
     staying.await.unwrap().expect("it is made for the one who stayed");
     for (_, outcome) in calls.join_all().await {
         outcome.unwrap();
