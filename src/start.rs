@@ -23,7 +23,7 @@ use crate::{
     server::{Listen, Server, Tls},
     status,
     telemetry::{Metrics, Traces},
-    upstream::{EndpointOverride, Upstream, check_endpoint},
+    upstream::{EndpointOverride, Upstream, check_endpoint, check_root_certificates},
 };
 
 /// Whatever ends the process.
@@ -88,6 +88,10 @@ impl Parts {
 
 /// The endpoints that the environment and the profile set. Those of the environment have been checked before.
 fn endpoints(mistakes: &mut Vec<String>) -> Vec<EndpointOverride> {
+    if let Err(why) = check_root_certificates() {
+        mistakes.push(why);
+        return Vec::new();
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let endpoints = match runtime {
         Ok(runtime) => runtime.block_on(EndpointOverride::all()),

@@ -19,6 +19,7 @@ pub use self::{
     clients::{ClientLimits, Upstream},
     endpoint::{EndpointOverride, InsecureEndpoint, check_endpoint},
     failure::{AwsError, Cause, Executed, FieldError, SdkFailure, UpstreamFault},
+    guard::check_root_certificates,
 };
 pub(crate) use self::{
     classify::{foreseen, given_up, incomplete},

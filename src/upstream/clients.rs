@@ -70,7 +70,7 @@ impl Upstream {
         let worthless = Credentials::new("AKIDSANDBOX", "sandbox", None, None, "sandbox");
         let sdk = SdkConfig::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
-            .http_client(guard::http_client())
+            .http_client(guard::http_client_without_tls())
             .credentials_provider(SharedCredentialsProvider::new(worthless))
             .endpoint_url(endpoint)
             .retry_config(retries(limits))

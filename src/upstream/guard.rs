@@ -16,6 +16,8 @@ use aws_smithy_runtime_api::{
     },
 };
 use aws_smithy_types::config_bag::ConfigBag;
+use hyper_rustls::HttpsConnectorBuilder;
+use rustls::crypto::aws_lc_rs;
 
 use super::endpoint;
 
@@ -23,6 +25,20 @@ use super::endpoint;
 pub(super) fn http_client() -> SharedHttpClient {
     let client = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build_https();
     SharedHttpClient::new(Guarded(client))
+}
+
+/// The same for a stand-in on this machine: without TLS, so that no root certificates are needed.
+pub(super) fn http_client_without_tls() -> SharedHttpClient {
+    SharedHttpClient::new(Guarded(aws_smithy_http_client::Builder::new().build_http()))
+}
+
+/// Whether there are root certificates: building a client without them would panic.
+///
+/// # Errors
+/// What the machine lacks.
+pub fn check_root_certificates() -> Result<(), String> {
+    let builder = HttpsConnectorBuilder::new().with_provider_and_native_roots(aws_lc_rs::default_provider());
+    builder.map(drop).map_err(|why| format!("the certificates that this machine trusts: {why}"))
 }
 
 #[derive(Debug)]

@@ -20,6 +20,8 @@ use crate::support::eventually;
 
 /// Calls at the same time.
 const CALLS: usize = 20;
+/// What policy has let pass.
+const ALLOWED: &str = "idp_proxy_policy_decisions_total{decision=\"allow\"}";
 const CALLER: &str = "caller.chaos.example";
 
 /// A burst of creates on the pool or the portal of one number.
@@ -47,18 +49,23 @@ fn content(is_cognito: bool) -> Content {
 }
 
 impl Burst<'_> {
-    /// All of them, released at AWS when each has arrived at the proxy; and how many creates AWS saw until then.
-    async fn fire(&self, calls: Vec<One>) -> (Vec<Result<Vec<u8>, Status>>, usize) {
+    /// All of them, released at AWS when policy has let each pass and AWS has seen `at_aws` creates; and how many it has
+    /// seen then.
+    async fn fire(&self, calls: Vec<One>, at_aws: usize) -> (Vec<Result<Vec<u8>, Status>>, usize) {
         let replica = &self.world.replicas[0];
         let gate = Arc::new(Semaphore::new(0));
         self.world.wire.hold(self.number, &gate);
-        let count = calls.len();
+        let allowed = async || {
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small number")]
+            let allowed = replica.metric(ALLOWED).await as usize;
+            allowed
+        };
+        let (before, count) = (allowed().await, calls.len());
         let release = async {
-            // What is refused at once is not in flight any more.
+            // A call that has passed policy joins an equal one in the same breath.
             eventually("every call has arrived", async || {
-                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small number")]
-                let in_flight = replica.metric("idp_proxy_in_flight").await as usize;
-                (in_flight + self.refused() >= count && self.world.wire.mark(self.number) > 0).then_some(())
+                let has_arrived = allowed().await - before >= count;
+                (has_arrived && self.world.wire.since(self.number, 0).len() >= at_aws).then_some(())
             })
             .await;
             let seen = self.world.wire.since(self.number, 0).len();
@@ -67,11 +74,6 @@ impl Burst<'_> {
         };
         let asked = calls.into_iter().map(|call| self.ask(call));
         tokio::join!(join_all(asked), release)
-    }
-
-    /// Calls that were refused, by the audit.
-    fn refused(&self) -> usize {
-        self.world.replicas[0].record.refused()
     }
 
     async fn ask(&self, one: One) -> Result<Vec<u8>, Status> {
@@ -125,7 +127,7 @@ async fn equal_creates_in_flight_are_one_call_with_one_answer() {
             id: (!has_request_id).then(|| format!("mesh-{number}")),
             content: content(is_cognito),
         };
-        let (answers, seen) = burst.fire(vec![call.clone(); CALLS]).await;
+        let (answers, seen) = burst.fire(vec![call.clone(); CALLS], 1).await;
         let first = answers[0].as_ref().expect("a success");
         assert!(answers.iter().all(|answer| answer.as_ref().is_ok_and(|answer| answer == first)), "{number}");
         assert_eq!((seen, world.wire.mark(number)), (1, 1), "{number}: one call at AWS, and none afterwards");
@@ -144,7 +146,7 @@ async fn writes_of_different_callers_are_never_one() {
             id: Some(format!("mesh-{number}")),
             content: content(is_cognito),
         };
-        let (answers, seen) = burst.fire((0..CALLS).map(call).collect()).await;
+        let (answers, seen) = burst.fire((0..CALLS).map(call).collect(), CALLS).await;
         assert_eq!(seen, CALLS, "each is a call of its own");
         let tokens = world.wire.since(number, 0).into_iter().filter_map(|passage| passage.client_token);
         let tokens: std::collections::BTreeSet<String> = tokens.collect();
@@ -167,7 +169,7 @@ async fn one_request_id_for_two_contents_is_refused_while_the_first_is_known() {
         let first = One { caller: CALLER.to_owned(), request_id: "once", id: None, content: content(is_cognito) };
         let (other, _) = first.content.rival(&mut StdRng::seed_from_u64(2), is_cognito);
         let second = One { content: other, ..first.clone() };
-        let (answers, seen) = burst.fire(vec![first.clone(), second]).await;
+        let (answers, seen) = burst.fire(vec![first.clone(), second], 1).await;
         assert_eq!(seen, 1, "one of them only comes to AWS");
         let refused: Vec<_> = answers.iter().filter_map(|answer| answer.as_ref().err()).collect();
         assert_eq!(refused.len(), 1);

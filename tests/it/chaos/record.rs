@@ -94,11 +94,6 @@ impl Record {
         self.fresh(|read| read.calls.values().filter(|lines| lines.is_torn).count())
     }
 
-    /// Calls that ended otherwise than with a success.
-    pub(super) fn refused(&self) -> usize {
-        self.fresh(|read| read.calls.values().map(|lines| lines.outcomes - lines.successes).sum())
-    }
-
     /// Every intent.
     pub(super) fn intents(&self) -> Vec<IntentLine> {
         self.fresh(|read| read.intents.clone())

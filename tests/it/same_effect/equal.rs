@@ -11,7 +11,7 @@ use tonic::{Code, Request};
 use super::{count, create, for_many_callers, from, under};
 use crate::{
     rpcs::Rpc,
-    support::{Proxy, SANDBOX_USER_POOL, Scratch, ScriptedAws, assert_refused, ended, eventually, get},
+    support::{Proxy, SANDBOX_USER_POOL, Scratch, ScriptedAws, assert_refused, ended, eventually, metric},
 };
 
 /// Calls that are made together; more than the runtime has threads.
@@ -28,11 +28,11 @@ async fn gated(action: Action) -> (Arc<Semaphore>, ScriptedAws) {
     (gate, ScriptedAws::always(answer).await)
 }
 
-/// Waits until so many calls are being served.
+/// Waits until policy has let so many calls pass: each of them joins an equal one in the same breath.
 async fn in_flight(proxy: &Proxy, calls: usize) {
-    let wanted = format!("\nidp_proxy_in_flight {calls}\n");
     eventually(&format!("{calls} calls in flight"), async || {
-        get(&proxy.admin, "/metrics").await.2.contains(&wanted).then_some(())
+        let allowed = metric(proxy, "idp_proxy_policy_decisions_total{decision=\"allow\"}").await;
+        (allowed == u64::try_from(calls).ok()).then_some(())
     })
     .await;
 }
