@@ -76,6 +76,23 @@ environment venv "$requirements/requirements-build.txt" "$requirements/requireme
   "$requirements/requirements-examples.txt" "$requirements/requirements-kubernetes.txt"
 environment ministack "$requirements/requirements-ministack.txt"
 
+# Node's packages for the example, by its own lock file; no script of theirs runs.
+node_packages() {
+  local from="$root/examples/node" to="$tools/node" log="$tools/node.log" want
+  command -v npm >/dev/null || fail "node with npm is not installed (Debian: apt-get install nodejs npm)"
+  want="$(cat "$from/package-lock.json" | sha256sum)"
+  if current "$to.stamp" "$want"; then
+    say "node: up to date"
+    return
+  fi
+  rm -rf "$to" "$to.stamp"
+  mkdir -p "$to"
+  cp "$from/package.json" "$from/package-lock.json" "$to"
+  npm ci --prefix "$to" --ignore-scripts --no-audit --no-fund >"$log" 2>&1 || { tail -n 5 "$log" >&2; fail "node: npm ci, see $log"; }
+  echo "$want" >"$to.stamp"
+}
+node_packages
+
 # The one program of Debian's package `prometheus` that is wanted, without installing it: no root, and no list of this
 # machine's is touched.
 fetch_promtool() {
