@@ -23,8 +23,11 @@ use idp_proxy::{
 #[path = "requests.rs"]
 mod requests;
 
+/// A target: its name, and what it does with an input.
+pub(crate) type Target = (&'static str, fn(&[u8]));
+
 /// Name and target; the name is also that of the directory with its corpus.
-pub(crate) const ALL: [(&str, fn(&[u8])); 7] = [
+pub(crate) const ALL: [Target; 7] = [
     ("xfcc", xfcc),
     ("jwt", jwt),
     ("arn", arn),
@@ -116,8 +119,11 @@ fn arn(data: &[u8]) {
     if let Ok(portal) = PortalArn::parse(text.to_owned()) {
         assert_eq!(portal.as_str(), text);
         assert_eq!(text.split(':').nth(3), Some(portal.region().as_str()));
-        assert_eq!(text.split(':').nth(4), Some(portal.account()));
-        assert!(portal.account().len() == 12 && portal.account().bytes().all(|byte| byte.is_ascii_digit()));
+        assert_eq!(text.split(':').nth(4), Some(portal.account().as_str()));
+        assert!(
+            portal.account().as_str().len() == 12
+                && portal.account().as_str().bytes().all(|byte| byte.is_ascii_digit())
+        );
     }
     if let Ok(provider) = IdentityProviderArn::parse(text.to_owned()) {
         assert_eq!(provider.as_str(), text);

