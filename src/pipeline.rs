@@ -285,7 +285,10 @@ impl Stages {
             deadline: limit.at,
         };
         // Nothing has been sent yet, so a write without a caller need not be made either.
-        let admitted = gone.run_until_cancelled(self.quota.admit(demand)).await.ok_or(Fault::CallerGone)?;
+        let asking = gone.run_until_cancelled(self.quota.admit(demand));
+        // A call that takes over when its time is over is out of time, whatever the quota.
+        let out_of_time = |deadline| Fault::OutOfTime { deadline, may_have_been_applied: false };
+        let admitted = limit.bound(&self.given_up, asking).await.map_err(out_of_time)?.ok_or(Fault::CallerGone)?;
         let budget = match &admitted {
             Ok(spending) => Some(spending.budget()),
             Err(Refusal::Limited(limited)) => Some(limited.budget()),
