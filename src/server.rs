@@ -139,10 +139,10 @@ impl Server {
 
         stop.cancelled().await;
         // Not ready from here on. Then whoever watches is told, and then the connections, so that nobody comes back.
-        tracing::info!("draining");
         for name in health_names() {
             reporter.set_service_status(name, ServingStatus::NotServing).await;
         }
+        tracing::info!("draining");
         // Whoever still calls has not noticed yet, and is served.
         tokio::time::sleep(settings.drain_delay).await;
         go_away.cancel();
