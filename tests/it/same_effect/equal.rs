@@ -129,6 +129,24 @@ async fn equal_reads_are_one_call_whoever_asks() {
 }
 
 #[tokio::test]
+async fn reads_of_different_things_are_not_one() {
+    let (gate, aws) = gated(Action::CognitoList).await;
+    let proxy = Proxy::against(&aws.endpoint, &[]).await;
+    let client = proxy.cognito().await;
+    let pools = ["us-east-1_Pool1", "us-east-1_Pool2", "us-east-1_Pool3"];
+    let calls = pools.map(|pool| {
+        let (mut client, mut request) = (client.clone(), list());
+        request.user_pool_id = pool.to_owned();
+        tokio::spawn(async move { client.list_identity_providers(request).await.unwrap() })
+    });
+    aws.has_seen(pools.len()).await;
+    gate.add_permits(MANY);
+    join_all(calls).await;
+    let asked: Vec<String> = aws.seen().iter().map(|seen| String::from_utf8_lossy(&seen.body).into_owned()).collect();
+    assert!(pools.iter().all(|pool| asked.iter().any(|body| body.contains(pool))), "{asked:?}");
+}
+
+#[tokio::test]
 async fn read_after_a_write_does_not_join_one_from_before_it() {
     let gate = Arc::new(Semaphore::new(0));
     let (listed, created) =
