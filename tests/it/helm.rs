@@ -83,6 +83,8 @@ async fn nothing_is_rendered_until_everything_is_said_that_has_no_safe_default()
         (r#"aws.environment={"AWS_SECRET_ACCESS_KEY":"x"}"#, "AWS_SECRET_ACCESS_KEY"),
         (r#"policies={"a.txt":"x"}"#, "a.txt"),
         (r"metrics.enabled=true", "networkPolicy.scrapers"),
+        (r#"config.telemetry={"otlp_endpoint":"https://collector.example:4317"}"#, "networkPolicy.otlpTo.peers"),
+        (r#"networkPolicy.otlpTo={"peers":[{"podSelector":{}}]}"#, "config.telemetry.otlp_endpoint"),
         (r"replicaCount=3", "replicaCount"),
         (r"networkPolicy.disable=true", "disable"),
     ] {
@@ -123,6 +125,7 @@ async fn every_values_file_renders_what_kubernetes_and_the_program_accept() {
         ("spiffe-csi", &["ServiceAccount"]),
         ("spire", &["NetworkPolicy"]),
         ("secret", &["NetworkPolicy"]),
+        ("otlp", &["NetworkPolicy"]),
     ] {
         let values = chart().join("ci").join(format!("{name}-values.yaml"));
         let rendered = render(&[&values], &[]).await.unwrap_or_else(|why| panic!("{name}: {why}"));
@@ -144,7 +147,7 @@ async fn every_values_file_renders_what_kubernetes_and_the_program_accept() {
         }
     }
     let files = std::fs::read_dir(chart().join("ci")).unwrap().count();
-    assert_eq!(files, 6, "a values file is rendered by nobody");
+    assert_eq!(files, 7, "a values file is rendered by nobody");
 }
 
 #[tokio::test]
@@ -154,6 +157,9 @@ async fn roles_and_settings_come_where_they_belong() {
     assert!(istio.contains("eks.amazonaws.com/role-arn: arn:aws:iam::111122223333:role/idp-proxy"), "{istio}");
     let linkerd = render(&[&values("linkerd")], &[]).await.unwrap();
     assert!(linkerd.contains("169.254.170.23/32") && !istio.contains("169.254.170.23"), "the agent of Pod Identity");
+    // HTTPS has a way already, wherever the collector is.
+    let https = r#"config.telemetry={"otlp_endpoint":"https://collector.example"}"#;
+    assert!(!render(&[&values("istio")], &[https]).await.unwrap().contains("4317"));
     // Another configuration restarts the pods; another policy does not.
     let checksum = |rendered: &str| {
         let line = rendered.lines().find(|line| line.contains("checksum/config:"));

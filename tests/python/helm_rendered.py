@@ -8,6 +8,7 @@ Writes the configuration and the policies to DIRECTORY, as the pod would have th
 import pathlib
 import sys
 import tomllib
+import urllib.parse
 
 import kubernetes_validate
 import yaml
@@ -151,6 +152,11 @@ if has("NetworkPolicy"):
         for peer in rule["to"]:
             block = peer.get("ipBlock", {})
             assert block.get("cidr") != "0.0.0.0/0" or "169.254.0.0/16" in block["except"], "the metadata service is in reach"
+    # Spans have a way exactly where they are wanted, and not to everyone.
+    otlp = urllib.parse.urlsplit(config.get("telemetry", {}).get("otlp_endpoint", ""))
+    ways = [rule for rule in network["egress"] for port in rule.get("ports", []) if port["port"] not in (53, 80, 443)]
+    assert [only(rule["ports"]) for rule in ways] == [{"protocol": "TCP", "port": otlp.port}] * bool(otlp.netloc), ways
+    assert all(rule["to"] and all(rule["to"]) for rule in ways), ways
 
 # A mesh: what deploy/*/mesh.yaml tells the sidecar and deploy/*/idp-proxy.toml the proxy is here, too.
 header = config["identity"].get("mesh", {}).get("header")

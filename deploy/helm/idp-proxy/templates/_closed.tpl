@@ -39,6 +39,16 @@
 {{- $missing = append $missing "networkPolicy.scrapers: who may read metrics?" -}}
 {{- end -}}
 
+{{- $endpoint := ($values.config.telemetry | default dict).otlp_endpoint -}}
+{{- /* HTTPS has a way already. */ -}}
+{{- $isHttps := regexMatch `^https://([^/:]+|\[[^]]*\])(:443)?(/.*)?$` (toString $endpoint) -}}
+{{- if and $endpoint (not $isHttps) (not $values.networkPolicy.disable) (not $values.networkPolicy.otlpTo.peers) -}}
+{{- $missing = append $missing "networkPolicy.otlpTo.peers: where is the collector? Spans could not leave the pod" -}}
+{{- end -}}
+{{- if and $values.networkPolicy.otlpTo.peers (not $endpoint) -}}
+{{- $missing = append $missing "config.telemetry.otlp_endpoint: networkPolicy.otlpTo opens a way that nothing takes" -}}
+{{- end -}}
+
 {{- range $section := list "identity" "policy" "audit" -}}
 {{- if hasKey $values.config $section -}}{{- $missing = append $missing (printf "config.%s: is set by the chart, from the values of that name" $section) -}}{{- end -}}
 {{- end -}}
