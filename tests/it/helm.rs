@@ -80,6 +80,7 @@ async fn nothing_is_rendered_until_everything_is_said_that_has_no_safe_default()
         (r#"tls.clientCa="issuer""#, "tls.source"),
         (r#"config.identity={"anonymous":"allow_for_test_purposes_only"}"#, "config.identity"),
         (r#"config.server={"listen":"0.0.0.0:1"}"#, "config.server.listen"),
+        (r#"config.telemetry={"log_format":"pretty"}"#, "config.telemetry.log_format"),
         (r#"aws.environment={"AWS_SECRET_ACCESS_KEY":"x"}"#, "AWS_SECRET_ACCESS_KEY"),
         (r#"policies={"a.txt":"x"}"#, "a.txt"),
         (r"metrics.enabled=true", "networkPolicy.scrapers"),

@@ -55,6 +55,9 @@
 {{- range $key := list "listen" "admin_listen" "tls" -}}
 {{- if hasKey ($values.config.server | default dict) $key -}}{{- $missing = append $missing (printf "config.server.%s: is set by the chart" $key) -}}{{- end -}}
 {{- end -}}
+{{- if hasKey ($values.config.telemetry | default dict) "log_format" -}}
+{{- $missing = append $missing "config.telemetry.log_format: is set by the chart" -}}
+{{- end -}}
 
 {{- if $missing -}}
 {{- fail (printf "\n\nNot rendered:\n  * %s\n" (join "\n  * " $missing)) -}}
