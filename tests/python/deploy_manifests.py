@@ -101,6 +101,8 @@ annotations = of_kind(istio, "Deployment")["spec"]["template"]["metadata"]["anno
 headers = yaml.safe_load(annotations["proxy.istio.io/config"])["proxyHeaders"]
 assert headers["forwardedClientCert"] == manager["forward_client_cert_details"]
 assert headers["setCurrentClientCertDetails"]["uri"] is True
+metadata = yaml.safe_load(annotations["proxy.istio.io/config"])["proxyMetadata"]
+assert metadata == {"EXIT_ON_ZERO_ACTIVE_CONNECTIONS": "true"}, "the sidecar leaves before the calls do"
 assert of_kind(istio, "PeerAuthentication")["spec"]["mtls"] == {"mode": "STRICT"}
 authorization = of_kind(istio, "AuthorizationPolicy")["spec"]
 assert authorization["action"] == "ALLOW" and only(find(authorization, "principals"))
