@@ -47,8 +47,12 @@ fn the_unit_gives_the_drain_its_time_and_agrees_with_its_neighbours() {
     let unit = delivered("idp-proxy.service");
     let value = |key: &str| unit.lines().find_map(|line| line.strip_prefix(key)).unwrap();
     let defaults: toml::Table = idp_proxy::config::DEFAULTS.parse().unwrap();
-    let drain = defaults["server"]["drain_max_ms"].as_integer().unwrap() / 1000;
-    assert!(value("TimeoutStopSec=").parse::<i64>().unwrap() > drain + 5);
+    let default = |key: &str| defaults["server"][key].as_integer().unwrap() / 1000;
+    let (delay, drain) = (default("drain_delay_ms"), default("drain_max_ms"));
+    // Then the audit's last lines and the last spans. A delay of 5 s fits in without a change, as the unit says.
+    assert!(value("TimeoutStopSec=").parse::<i64>().unwrap() > delay.max(5) + drain + 5);
+    let said = format!("drain_delay_ms ({delay} s), drain_max_ms ({drain} s)");
+    assert!(unit.contains(&said), "the unit does not say what its time is made of: {said}");
     let connections = defaults["server"]["connections_max"].as_integer().unwrap();
     assert!(value("LimitNOFILE=").parse::<i64>().unwrap() > 2 * connections);
     assert_eq!(value("RestartPreventExitStatus="), "64");
