@@ -6,6 +6,7 @@ Writes the configuration and the policies to DIRECTORY, as the pod would have th
 """
 
 import pathlib
+import re
 import sys
 import tomllib
 import urllib.parse
@@ -14,6 +15,7 @@ import kubernetes_validate
 import yaml
 
 repository, directory = map(pathlib.Path, sys.argv[1:])
+defaults = tomllib.loads((repository / "src/config/config.default.toml").read_text())
 documents = [document for document in yaml.safe_load_all(sys.stdin) if document]
 # The oldest that the chart names, and the newest that there is a schema of.
 VERSIONS = ("1.30", "1.37")
@@ -109,10 +111,13 @@ for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
         assert proxy[probe]["grpc"] == {"port": ports["grpc"]}
 assert proxy["livenessProbe"].get("httpGet", {}).get("path") != "/readyz", "a pod that drains is not to be killed"
 
-# Time to end: not called any more, calls in flight, the audit's last lines.
-drain = config["server"].get("drain_max_ms", 30000) / 1000
-sleep = proxy["lifecycle"]["preStop"]["sleep"]["seconds"]
-assert pod["terminationGracePeriodSeconds"] >= sleep + drain + 5 + 1
+# Time to end: not called any more, calls in flight, the audit's last lines and the last spans, and a second at least.
+delay, drain = (config["server"].get(key, defaults["server"][key]) / 1000 for key in ("drain_delay_ms", "drain_max_ms"))
+hook = proxy.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
+assert pod["terminationGracePeriodSeconds"] >= hook + delay + drain + 5 + 1, "a write is killed in the middle"
+# What tests/it/chaos/restart.rs shows it with: without it a rolling update fails calls.
+rolled = re.search(r'"IDP_PROXY__SERVER__DRAIN_DELAY_MS", "(\d+)"', (repository / "tests/it/chaos/restart.rs").read_text())
+assert delay * 1000 >= int(rolled[1]), "callers that have not noticed are refused"
 
 # Selectors find the pods, and only them.
 labels = template["metadata"]["labels"]

@@ -41,12 +41,12 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- if or .Values.metrics.enabled .Values.tls.source -}}yes{{- end -}}
 {{- end -}}
 
-{{/* Seconds from the end of a pod's life until it is killed: being forgotten by callers, calls in flight, the audit's last lines
-     (5 s), and some more. */}}
+{{/* Seconds from SIGTERM until a pod is killed: being forgotten by callers, calls in flight, the audit's last lines and the last
+     spans (5 s, both at once), and some more. What is not set is as in src/config/config.default.toml. */}}
 {{- define "idp-proxy.graceSeconds" -}}
-{{- $drain := 30000 -}}
-{{- with .Values.config.server -}}{{- with .drain_max_ms -}}{{- $drain = int . -}}{{- end -}}{{- end -}}
-{{ add .Values.preStopSeconds (div (add $drain 999) 1000) 10 }}
+{{- $server := .Values.config.server | default dict -}}
+{{- $milliseconds := add (get $server "drain_delay_ms" | default 0 | int) (get $server "drain_max_ms" | default 30000 | int) -}}
+{{ add (div (add $milliseconds 999) 1000) 10 }}
 {{- end -}}
 
 {{/* One value in TOML. Helm's toToml writes whole numbers with a fraction. */}}
