@@ -48,18 +48,22 @@ def seconds(text):
 
 
 # Kubernetes' form, and names that belong together.
-for file in ("istio/mesh.yaml", "linkerd/mesh.yaml"):
-    for document in files[file]:
-        assert document["apiVersion"] and document["kind"], (file, document)
-        assert document["metadata"]["namespace"] == "iam", (file, document["kind"])
-        assert document["metadata"]["name"].startswith("idp-proxy"), (file, document["kind"])
-    selectors = list(find(files[file], "matchLabels"))
+for mesh in ("istio", "linkerd"):
+    file, policies = f"{mesh}/workload.yaml", f"{mesh}/mesh.yaml"
+    for document in files[file] + files[policies]:
+        assert document["apiVersion"] and document["kind"], (mesh, document)
+        assert document["metadata"]["namespace"] == "iam", (mesh, document["kind"])
+        assert document["metadata"]["name"].startswith("idp-proxy"), (mesh, document["kind"])
+    # What is applied beside the chart writes over nothing of the chart's.
+    assert [document["kind"] for document in files[file]] == ["Service", "Deployment"], file
+    assert not {"Service", "Deployment"} & {document["kind"] for document in files[policies]}, policies
+    selectors = list(find(files[policies], "matchLabels"))
     assert selectors and all(selector == {"app": "idp-proxy"} for selector in selectors), file
     template = of_kind(file, "Deployment")["spec"]["template"]
     assert template["metadata"]["labels"]["app"] == "idp-proxy" and template["spec"]["serviceAccountName"] == "idp-proxy"
     port = only(of_kind(file, "Service")["spec"]["ports"])
     assert (port["name"], port["appProtocol"]) == ("grpc", "grpc"), "the mesh must know that it is HTTP"
-    listen = proxy[file.split("/")[0]]["server"]["listen"]
+    listen = proxy[mesh]["server"]["listen"]
     assert listen == f"0.0.0.0:{port['targetPort']}", listen
 
 # The sidecar that is run by the other tests.
@@ -97,7 +101,7 @@ for route in json:
 
 # Istio: the same header as the sidecar's, and writes are not repeated.
 istio = "istio/mesh.yaml"
-annotations = of_kind(istio, "Deployment")["spec"]["template"]["metadata"]["annotations"]
+annotations = of_kind("istio/workload.yaml", "Deployment")["spec"]["template"]["metadata"]["annotations"]
 headers = yaml.safe_load(annotations["proxy.istio.io/config"])["proxyHeaders"]
 assert headers["forwardedClientCert"] == manager["forward_client_cert_details"]
 assert headers["setCurrentClientCertDetails"]["uri"] is True
@@ -130,9 +134,9 @@ assert all(bool(re.fullmatch(pattern, rpc)) == bool(writes_of(rpc)) for rpc in r
 linkerd = "linkerd/mesh.yaml"
 server = of_kind(linkerd, "Server")
 assert (server["spec"]["proxyProtocol"], server["spec"]["accessPolicy"]) == ("gRPC", "deny")
-names = [port["name"] for port in only(find(of_kind(linkerd, "Deployment"), "ports"))]
+names = [port["name"] for port in only(find(of_kind("linkerd/workload.yaml", "Deployment"), "ports"))]
 assert server["spec"]["port"] in names, names
-annotations = of_kind(linkerd, "Deployment")["spec"]["template"]["metadata"]["annotations"]
+annotations = of_kind("linkerd/workload.yaml", "Deployment")["spec"]["template"]["metadata"]["annotations"]
 assert not {"config.linkerd.io/opaque-ports", "config.linkerd.io/skip-inbound-ports"} & set(annotations)
 authorization = of_kind(linkerd, "AuthorizationPolicy")["spec"]
 assert authorization["targetRef"]["name"] == server["metadata"]["name"]
@@ -146,12 +150,20 @@ reads, others = routes.pop("idp-proxy-reads"), routes.pop("idp-proxy-rest")
 named = [match["method"] for match in only(reads["spec"]["rules"])["matches"]]
 assert sorted(f"/{match['service']}/{match['method']}" for match in named) == sorted(rpc for rpc in rpcs if not writes_of(rpc))
 assert "matches" not in only(others["spec"]["rules"]) and not routes
-retries = [annotation for document in files[linkerd] for annotation in find(document, "annotations") if "retry" in str(annotation)]
+retries = [annotation for document in files[linkerd] + files["linkerd/workload.yaml"] for annotation in find(document, "annotations") if "retry" in str(annotation)]
 assert retries == [reads["metadata"]["annotations"]], retries
 for route in (reads, others):
     assert seconds(route["metadata"]["annotations"]["timeout.linkerd.io/request"]) > limit
     for target in route["spec"]["parentRefs"] + only(route["spec"]["rules"])["backendRefs"]:
         assert (target["name"], target["port"]) == ("idp-proxy", 50051)
+
+# A replica that goes down is called until the mesh, or the callers' balancers, have noticed; Envoy beside it is told at once.
+assert {name: settings["server"].get("drain_delay_ms") for name, settings in proxy.items()} == {
+    "envoy": None,
+    "istio": 5000,
+    "linkerd": 5000,
+    "mtls": 5000,
+}
 
 assert [proxy[name]["identity"]["mesh"]["header"] for name in ("envoy", "istio", "linkerd")] == [
     "x-forwarded-client-cert",

@@ -163,11 +163,13 @@ if has("NetworkPolicy"):
     assert [only(rule["ports"]) for rule in ways] == [{"protocol": "TCP", "port": otlp.port}] * bool(otlp.netloc), ways
     assert all(rule["to"] and all(rule["to"]) for rule in ways), ways
 
-# A mesh: what deploy/*/mesh.yaml tells the sidecar and deploy/*/idp-proxy.toml the proxy is here, too.
+# A mesh: what deploy/*/workload.yaml tells the sidecar and deploy/*/idp-proxy.toml the proxy is here, too.
 header = config["identity"].get("mesh", {}).get("header")
 mesh = {"x-forwarded-client-cert": "istio", "l5d-client-id": "linkerd"}.get(header)
 if mesh:
-    delivered = list(yaml.safe_load_all((repository / f"deploy/{mesh}/mesh.yaml").read_text()))
+    delivered = list(yaml.safe_load_all((repository / f"deploy/{mesh}/workload.yaml").read_text()))
+    beside = yaml.safe_load_all((repository / f"deploy/{mesh}/mesh.yaml").read_text())
+    assert not {(one["kind"], one["metadata"]["name"]) for one in beside} & set(names), "applied, it would be written over the chart's"
     patch = only(one for one in delivered if one["kind"] == "Deployment")["spec"]["template"]
     assert within(patch["metadata"]["labels"], labels)
     for name, value in patch["metadata"]["annotations"].items():

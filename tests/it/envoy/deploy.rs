@@ -25,5 +25,5 @@ async fn the_proxys_own_settings_for_each_mesh_are_accepted() {
 async fn the_manifests_can_be_read_and_agree_with_the_sidecar_and_the_proto() {
     let script = repository().join("tests/python/deploy_manifests.py");
     let printed = python([script.as_path(), repository()]).await;
-    assert!(printed.contains("deploy: 4 manifests agree"), "{printed}");
+    assert!(printed.contains("deploy: 6 manifests agree"), "{printed}");
 }
