@@ -167,6 +167,10 @@ impl Metrics {
     fn begin_at_zero(&self, reasons: impl IntoIterator<Item = &'static str>) {
         for action in Action::ALL {
             drop(self.calls.get_or_create(&Call::of(action.grpc_method(), "OK")));
+            // One such write is worth an alert.
+            if action.is_write() {
+                drop(self.calls.get_or_create(&Call::of(action.grpc_method(), "UNKNOWN")));
+            }
             for outcome in [AttemptOutcome::Ok, AttemptOutcome::Throttled] {
                 drop(self.aws.get_or_create(&Attempt::of(action.service(), action.operation(), outcome)));
             }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use idp_proxy::domain::Action;
+use regex::Regex;
 use tokio::{sync::Semaphore, time::Duration};
 use tonic::client::Grpc;
 
@@ -10,7 +11,7 @@ use crate::{
     rpcs::Rpc,
     support::{
         ANYONE, Answer, Authority, Proxy, Scratch, ScriptedAws, configured, eventually, get, get_with, metric, metrics,
-        within,
+        repository, within,
     },
 };
 
@@ -43,6 +44,19 @@ async fn what_alerts_ask_for_is_there_before_its_first_event() {
     let proxy = Proxy::sandbox().await;
     for name in FROM_THE_START {
         assert_eq!(metric(&proxy, name).await, Some(0), "{name}");
+    }
+    // The alert on unknown outcomes picks the writes, and each of them has a series.
+    let alerts = std::fs::read_to_string(repository().join("deploy/prometheus/alerts.yaml")).unwrap();
+    let (_, pattern) = alerts.split_once("{rpc_method=~\"").unwrap();
+    let (pattern, rest) = pattern.split_once('"').unwrap();
+    assert!(rest.starts_with(",rpc_response_status_code=\"UNKNOWN\"}"), "another alert has this pattern: {rest}");
+    let pattern = Regex::new(&format!("^(?:{pattern})$")).unwrap();
+    for action in Action::ALL {
+        let method = action.grpc_method();
+        let labels = format!("rpc_method=\"{method}\",rpc_response_status_code=\"UNKNOWN\"");
+        let name = format!("rpc_server_call_duration_seconds_count{{{labels}}}");
+        assert_eq!(metric(&proxy, &name).await, action.is_write().then_some(0), "{name}");
+        assert_eq!(pattern.is_match(method), action.is_write(), "{method}");
     }
     let version = env!("CARGO_PKG_VERSION");
     assert_eq!(metric(&proxy, &format!("idp_proxy_build_info{{version=\"{version}\"}}")).await, Some(1));
