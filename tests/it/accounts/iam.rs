@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use idp_proxy::domain::Action;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{repository, tool};
 
@@ -51,15 +51,53 @@ fn a_role_may_do_what_the_proxy_calls_and_nothing_else() {
 #[test]
 fn a_role_is_given_to_the_proxy_alone_and_only_with_the_external_id() {
     let trust = statements("account-role-trust.json");
-    let [trust] = &trust[..] else { panic!("one statement, not {}", trust.len()) };
-    assert_eq!((trust["Effect"].as_str(), trust["Action"].as_str()), (Some("Allow"), Some("sts:AssumeRole")));
-    let who = trust["Principal"]["AWS"].as_str().unwrap();
-    assert!(who.ends_with(":role/idp-proxy") && !who.contains('*'), "{who}");
+    // Tags come with a session from EKS Pod Identity and are handed on; to set them alone gives nobody a session.
+    let [trust, tags] = &trust[..] else { panic!("two statements, not {}", trust.len()) };
+    assert_eq!((trust["Action"].as_str(), tags["Action"].as_str()), (Some("sts:AssumeRole"), Some("sts:TagSession")));
+    for statement in [trust, tags] {
+        assert_eq!(statement["Effect"], "Allow");
+        let who = statement["Principal"]["AWS"].as_str().unwrap();
+        assert!(who.ends_with(":role/idp-proxy") && !who.contains('*'), "{who}");
+    }
     assert!(trust["Condition"]["StringEquals"]["sts:ExternalId"].is_string());
 
     let proxy = statements("proxy-role.json");
-    assert_eq!(actions(&proxy), BTreeSet::from(["sts:AssumeRole".to_owned()]));
+    assert_eq!(actions(&proxy), BTreeSet::from(["sts:AssumeRole", "sts:TagSession"].map(str::to_owned)));
     for resource in proxy.iter().flat_map(|statement| texts(&statement["Resource"])) {
         assert_eq!(resource, super::role(super::A), "roles are named one by one");
     }
+}
+
+#[test]
+fn every_policy_is_judged_here() {
+    let found = std::fs::read_dir(repository().join("deploy/iam")).unwrap().count();
+    assert_eq!(found, 5, "a policy is judged by nobody");
+}
+
+#[test]
+fn the_proxys_own_role_is_for_its_service_account_alone() {
+    // The names of the chart's tests and of the meshes' files.
+    let (namespace, account) = ("iam", "idp-proxy");
+    let equal = |name: &str, principal: Value, wanted: &[&str]| {
+        let statements = statements(name);
+        let [trust] = &statements[..] else { panic!("{name}: one statement, not {}", statements.len()) };
+        assert_eq!((&trust["Effect"], &trust["Principal"]), (&json!("Allow"), &principal), "{name}");
+        assert_eq!(actions(&statements), wanted.iter().map(|action| (*action).to_owned()).collect(), "{name}");
+        let conditions = trust["Condition"].as_object().unwrap();
+        assert_eq!(conditions.keys().collect::<Vec<_>>(), ["StringEquals"], "{name}: whole names, no patterns");
+        let equal = conditions["StringEquals"].clone();
+        assert!(!equal.to_string().contains(['*', '?']), "{name}: {equal}");
+        equal
+    };
+    let issuer = "oidc.eks.us-east-1.amazonaws.com/id/0123456789ABCDEF0123456789ABCDEF";
+    let provider = json!({"Federated": format!("arn:aws:iam::999900001111:oidc-provider/{issuer}")});
+    let irsa = equal("proxy-role-trust-irsa.json", provider, &["sts:AssumeRoleWithWebIdentity"]);
+    let subject = format!("system:serviceaccount:{namespace}:{account}");
+    assert_eq!(irsa, json!({format!("{issuer}:aud"): "sts.amazonaws.com", format!("{issuer}:sub"): subject}));
+
+    let service = json!({"Service": "pods.eks.amazonaws.com"});
+    let pod = equal("proxy-role-trust-pod-identity.json", service, &["sts:AssumeRole", "sts:TagSession"]);
+    assert_eq!(pod["aws:RequestTag/kubernetes-namespace"], namespace);
+    assert_eq!(pod["aws:RequestTag/kubernetes-service-account"], account);
+    assert!(pod["aws:RequestTag/eks-cluster-arn"].as_str().unwrap().contains(":cluster/"), "any cluster of the account");
 }
