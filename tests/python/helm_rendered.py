@@ -100,12 +100,13 @@ for issuer in config["identity"].get("jwt", []):
     assert "jwks_url" in issuer or str(pathlib.Path(issuer["jwks_file"]).parent) in mounts, issuer
 assert config["audit"]["sink"] == "stdout"
 
-# Probes: gRPC, but the kubelet speaks no TLS there.
+# Probes: gRPC, but the kubelet speaks no TLS there, and Linkerd does not let them in without an identity (linkerd2's issue 9595).
+header = config["identity"].get("mesh", {}).get("header")
 ports = {port["name"]: port["containerPort"] for port in proxy["ports"]}
 assert config["server"]["listen"] == f"0.0.0.0:{ports['grpc']}"
 assert config["server"]["admin_listen"] == (f"0.0.0.0:{ports['admin']}" if "admin" in ports else "off")
 for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
-    if "tls" in config["server"]:
+    if "tls" in config["server"] or header == "l5d-client-id":
         assert proxy[probe]["httpGet"]["port"] == "admin" and "admin" in ports
     else:
         assert proxy[probe]["grpc"] == {"port": ports["grpc"]}
@@ -164,7 +165,6 @@ if has("NetworkPolicy"):
     assert all(rule["to"] and all(rule["to"]) for rule in ways), ways
 
 # A mesh: what deploy/*/workload.yaml tells the sidecar and deploy/*/idp-proxy.toml the proxy is here, too.
-header = config["identity"].get("mesh", {}).get("header")
 mesh = {"x-forwarded-client-cert": "istio", "l5d-client-id": "linkerd"}.get(header)
 if mesh:
     delivered = list(yaml.safe_load_all((repository / f"deploy/{mesh}/workload.yaml").read_text()))

@@ -36,9 +36,14 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{ .Values.existingPolicies | default (printf "%s-policies" (include "idp-proxy.fullname" .)) }}
 {{- end -}}
 
-{{/* Whether port 9090 is open beyond the pod: for metrics, and for probes, which speak gRPC without TLS only. */}}
+{{/* Whether probes ask port 9090: the kubelet speaks gRPC without TLS only, and Linkerd lets in probes by HTTP only. */}}
+{{- define "idp-proxy.probesByHttp" -}}
+{{- if or .Values.tls.source (eq .Values.identity.mesh.kind "linkerd") -}}yes{{- end -}}
+{{- end -}}
+
+{{/* Whether port 9090 is open beyond the pod: for metrics and probes. */}}
 {{- define "idp-proxy.hasAdmin" -}}
-{{- if or .Values.metrics.enabled .Values.tls.source -}}yes{{- end -}}
+{{- if or .Values.metrics.enabled (include "idp-proxy.probesByHttp" .) -}}yes{{- end -}}
 {{- end -}}
 
 {{/* Seconds from SIGTERM until a pod is killed: being forgotten by callers, calls in flight, the audit's last lines and the last
