@@ -160,6 +160,23 @@ async fn compiled(edges: &str) -> BTreeSet<String> {
     String::from_utf8_lossy(&output.stdout).lines().filter(|line| !line.is_empty()).map(name).collect()
 }
 
+#[test]
+fn everything_that_the_scripts_build_is_as_the_lock_file_says() {
+    let mut seen = 0;
+    for script in ["tests/run", "tests/fuzz/run", "deploy/docker/Dockerfile", "deploy/sbom.sh"] {
+        let text = std::fs::read_to_string(repository().join(script)).unwrap();
+        for line in text.lines().filter(|line| !line.trim_start().starts_with('#')) {
+            // What builds nothing, and a tool without the flag, before which cargo itself is asked.
+            let others = ["fmt", "cyclonedx"].map(|other| format!("cargo {other}"));
+            if line.contains("cargo ") && !others.iter().any(|other| line.contains(other)) {
+                assert!(line.contains("--locked"), "{script}: {line}");
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 7, "{seen} commands");
+}
+
 #[tokio::test]
 async fn the_bill_of_materials_names_everything_that_is_compiled_in() {
     let scratch = Scratch::new();
