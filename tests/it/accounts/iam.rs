@@ -99,5 +99,8 @@ fn the_proxys_own_role_is_for_its_service_account_alone() {
     let pod = equal("proxy-role-trust-pod-identity.json", service, &["sts:AssumeRole", "sts:TagSession"]);
     assert_eq!(pod["aws:RequestTag/kubernetes-namespace"], namespace);
     assert_eq!(pod["aws:RequestTag/kubernetes-service-account"], account);
-    assert!(pod["aws:RequestTag/eks-cluster-arn"].as_str().unwrap().contains(":cluster/"), "any cluster of the account");
+    assert!(
+        pod["aws:RequestTag/eks-cluster-arn"].as_str().unwrap().contains(":cluster/"),
+        "any cluster of the account"
+    );
 }
