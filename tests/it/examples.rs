@@ -2,12 +2,16 @@
 
 use std::path::Path;
 
+use idp_proxy::domain::Action;
 use prost::Message as _;
 use prost_types::FileDescriptorSet;
 use serde_json::Value;
 use tokio::process::Command;
 
-use crate::support::{Proxy, SANDBOX_PORTAL, SANDBOX_USER_POOL, Scratch, finish, python, repository, tool};
+use crate::support::{
+    ANYONE, Answer, Proxy, SANDBOX_PORTAL, SANDBOX_USER_POOL, Scratch, ScriptedAws, configured, finish, python,
+    repository, tool,
+};
 
 /// One client: how it is started, without address and issuer, and the prefix of its providers' names.
 struct Example {
@@ -124,6 +128,24 @@ async fn every_example_tells_what_is_wrong_and_fails() {
             assert!(complaint.contains(wanted) || complaint.contains(&quoted), "{prefix}: {wanted}\n{complaint}");
         }
         assert!(!complaint.contains("my-secret") && !printed.contains("my-secret"), "{prefix}: {complaint}");
+    }
+}
+
+/// How often each sends a call that is throttled for ever.
+const THROTTLED_TRIES: [(&str, usize); 4] = [("Rust", 4), ("Python", 3), ("Node", 3), ("Grpcurl", 1)];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_throttled_call_is_tried_again_by_the_library_or_the_program_but_not_by_grpcurl() {
+    let stubs = stubs().await;
+    for (example, (prefix, tries)) in EXAMPLES.iter().zip(THROTTLED_TRIES) {
+        assert_eq!(example.prefix, prefix);
+        let throttled = r#"{"__type":"TooManyRequestsException","message":"Rate exceeded"}"#;
+        let (scratch, aws) = (Scratch::new(), ScriptedAws::always(Answer::new(400, throttled)).await);
+        // Every attempt at AWS is a try of the client's.
+        let proxy = configured(&scratch, "[aws]\nattempts_max = 1\n", &aws.endpoint, &ANYONE).await;
+        let (succeeded, _, complaint) = run(example, &[&proxy.address], &stubs).await;
+        assert!(!succeeded && complaint.contains("AWS_THROTTLED"), "{prefix}: {complaint}");
+        assert_eq!(aws.asked(Action::CognitoCreate).len(), tries, "{prefix}: {complaint}");
     }
 }
 
