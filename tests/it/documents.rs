@@ -1,4 +1,4 @@
-//! What the documents beside the README point at is there: tests, files and fuzz targets.
+//! What the documents point at is there: tests, files, sections and fuzz targets.
 
 use std::{collections::BTreeSet, path::PathBuf};
 
@@ -40,6 +40,7 @@ fn the_tests_that_the_documents_name_exist() {
         word.matches('_').count() >= 3 && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
     };
     let mut seen = 0;
+    // The others name files, and metrics and keys that look like names of tests.
     for name in ["SECURITY.md", "CONTRIBUTING.md"] {
         for word in quoted(&document(name)).iter().filter(is_test) {
             assert!(functions.contains(word), "{name} names {word}, and there is no such test");
@@ -77,17 +78,86 @@ fn every_threat_has_what_closes_it_and_what_shows_it() {
     }
 }
 
+/// The directories that documents name files in; what is made elsewhere, as in a machine's `/etc`, is not ours.
+const OURS: [&str; 7] = [".ci", "benches", "deploy", "examples", "proto", "src", "tests"];
+
+/// What a document names in the repository: in backticks, in a command too, from the top or from where it stands; and what
+/// it links to.
+fn files(name: &str) -> Vec<PathBuf> {
+    let text = document(name);
+    let here = repository().join(name).parent().unwrap().to_owned();
+    let is_plain = |word: &str| !word.contains([' ', '<', '>', ':', '*', '=', '{', '}', '…']);
+    let is_path = |word: &String| word.contains('/') && word.contains('.') && is_plain(word);
+    let is_ours = |word: &String| {
+        let first = word.split('/').next().unwrap_or_default();
+        OURS.contains(&first) || (here != repository() && !first.is_empty() && here.join(first).is_dir())
+    };
+    let words = quoted(&text).into_iter();
+    let words = words.flat_map(|text| text.split([' ', ';']).map(str::to_owned).collect::<Vec<_>>());
+    let named = words.filter(is_path).filter(is_ours).map(|word| {
+        let from_the_top = repository().join(&word);
+        if from_the_top.exists() { from_the_top } else { here.join(word) }
+    });
+    let linked = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
+    let linked = linked.filter(|link| !link.is_empty() && !link.contains("://")).map(|link| here.join(link));
+    named.chain(linked).collect()
+}
+
 #[test]
 fn the_files_that_the_documents_name_exist() {
+    for (name, at_least) in [
+        ("README.md", 25),
+        ("deploy/README.md", 25),
+        ("SECURITY.md", 1),
+        ("CONTRIBUTING.md", 10),
+        ("CHANGELOG.md", 1),
+        ("examples/README.md", 3),
+        ("tests/tools/README.md", 3),
+    ] {
+        let named = files(name);
+        for file in &named {
+            assert!(file.exists(), "{name} names {}", file.display());
+        }
+        assert!(named.len() >= at_least, "{name} names {} files", named.len());
+    }
+}
+
+/// GitHub's name of a headline: lower-case, without marks, blanks as dashes.
+fn anchor(headline: &str) -> String {
+    let kept = headline.chars().filter(|letter| letter.is_alphanumeric() || [' ', '-', '_'].contains(letter));
+    kept.map(|letter| if letter == ' ' { '-' } else { letter.to_ascii_lowercase() }).collect()
+}
+
+#[test]
+fn the_sections_that_the_documents_link_to_exist() {
     let mut seen = 0;
-    for name in ["SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md", "examples/README.md"] {
-        for word in quoted(&document(name)) {
-            let is_path = word.contains('/') && word.contains('.') && !word.contains([' ', '<', ':', '*', '=']);
-            if is_path {
-                assert!(repository().join(&word).exists(), "{name} names {word}");
-                seen += 1;
-            }
+    for name in ["README.md", "deploy/README.md", "SECURITY.md", "CONTRIBUTING.md", "examples/README.md"] {
+        let text = document(name);
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let Some((file, section)) = link.split_once('#').filter(|(file, _)| !file.contains("://")) else {
+                continue;
+            };
+            let target = repository().join(name).parent().unwrap().join(file);
+            let target = if file.is_empty() { text.clone() } else { std::fs::read_to_string(target).unwrap() };
+            let headlines =
+                target.lines().filter(|line| line.starts_with('#')).map(|line| anchor(line.trim_matches(['#', ' '])));
+            assert!(headlines.into_iter().any(|headline| headline == section), "{name} links to {link}");
+            seen += 1;
         }
     }
-    assert!(seen > 5, "{seen} files are named");
+    assert!(seen > 4, "{seen} links to sections");
+}
+
+#[test]
+fn each_licence_that_the_manifest_names_is_there() {
+    let manifest: toml::Table = document("Cargo.toml").parse().unwrap();
+    let licences = manifest["package"]["license"].as_str().unwrap();
+    let texts = licences.split(" OR ").map(|licence| match licence {
+        "MIT" => ("LICENSE-MIT", "Permission is hereby granted, free of charge"),
+        "Apache-2.0" => ("LICENSE-APACHE", "Version 2.0, January 2004"),
+        other => panic!("whose text is {other}?"),
+    });
+    for (file, says) in texts {
+        assert!(document(file).contains(says), "{file} is another licence's");
+    }
 }
