@@ -84,7 +84,7 @@ def pipeline(speed, proxy, aws, calls, scratch):
         "IDP_PROXY__SERVER__ADMIN_LISTEN": "off",
         "IDP_PROXY__SERVER__DEADLINE_MAX_MS": "60000",
         "IDP_PROXY__IDENTITY__MESH__HEADER": "x-forwarded-client-cert",
-        "IDP_PROXY__IDENTITY__MESH__TRUSTED_PEERS": "127.0.0.1/32",
+        "IDP_PROXY__IDENTITY__MESH__TRUSTED_PEERS": '["127.0.0.1/32"]',
         "IDP_PROXY__POLICY__DIRECTORY": str(scratch / "policies"),
         "IDP_PROXY__AUDIT__SINK": str(scratch / "audit.jsonl"),
         "AWS_ENDPOINT_URL": f"http://{aws}",
@@ -92,9 +92,9 @@ def pipeline(speed, proxy, aws, calls, scratch):
         "AWS_ACCESS_KEY_ID": "AKIDBENCH",
         "AWS_SECRET_ACCESS_KEY": "bench",
     }
-    for key in ("cognito_write", "cognito_read", "cognito_per_pool", "workspacesweb"):
-        if key in (ROOT / "src/config/config.default.toml").read_text():
-            more["IDP_PROXY__QUOTA__" + key.upper()] = "1000000"
+    for key in ("COGNITO_WRITE", "COGNITO_READ", "COGNITO_PER_POOL", "WORKSPACESWEB"):
+        # Buckets that never empty.
+        more["IDP_PROXY__QUOTA__" + key] = "100000"
     command, environment = callgrind(scratch, more)
     log = scratch / "proxy.log"
     with log.open("w") as out:

@@ -16,6 +16,8 @@ use crate::{
 
 /// The core of the contender; the caller and the fake AWS have the other one.
 const CORE: usize = 0;
+/// The proxy, as built with this program.
+const BINARY: &str = env!("CARGO_BIN_EXE_idp-proxy");
 /// Policies that ours decides by.
 const POLICIES: usize = 100;
 
@@ -46,8 +48,7 @@ impl Contender {
         }
     }
 
-    /// Whether it has an answer to such a call. Envoy's path holds nothing of the message, so it has WorkSpaces Web's; what is
-    /// wrong or forbidden only ours knows.
+    /// Whether it has an answer to such a call: what is wrong or forbidden only ours knows.
     pub(crate) fn does(self, work: Work) -> bool {
         !matches!(work, Work::Invalid | Work::Denied) || self == Self::Ours
     }
@@ -65,7 +66,7 @@ impl Contender {
     /// The program's file, where it is one.
     pub(crate) fn binary(self) -> Option<PathBuf> {
         match self {
-            Self::Ours => Some(env!("CARGO_BIN_EXE_idp-proxy").into()),
+            Self::Ours => Some(BINARY.into()),
             Self::Envoy => Some(others::envoy_binary()),
             _ => None,
         }
@@ -77,7 +78,7 @@ impl Contender {
             Self::Direct => (this_program(&["direct"]), Ready::Line),
             Self::Echo => (this_program(&["echo"]), Ready::Line),
             Self::Naive => (this_program(&["naive"]), Ready::Line),
-            Self::Ours => (ours(scratch, &name), Ready::Log),
+            Self::Ours => (ours(Path::new(BINARY), scratch, &name, aws), Ready::Log),
             Self::Envoy => others::envoy(scratch, aws),
             Self::Node => (others::node(), Ready::Line),
             Self::Python => (others::python(scratch), Ready::Line),
@@ -88,24 +89,23 @@ impl Contender {
     }
 }
 
-/// Everything on: mesh identity, policies, audit to a file, metrics, the log.
-fn ours(scratch: &Scratch, name: &str) -> Command {
+/// Everything on: mesh identity, policies, quota, audit to a file, metrics, every span to a collector, the log.
+fn ours(binary: &Path, scratch: &Scratch, name: &str, aws: &Aws) -> Command {
     scratch.with("policies/teams.cedar", work::policies(POLICIES));
-    let mut command = Command::new(env!("CARGO_BIN_EXE_idp-proxy"));
+    let mut command = Command::new(binary);
     let path = |path: &Path| path.to_str().unwrap().to_owned();
     command.arg("serve").envs([
         ("IDP_PROXY__SERVER__LISTEN", "127.0.0.1:0".to_owned()),
         ("IDP_PROXY__SERVER__ADMIN_LISTEN", "127.0.0.1:0".to_owned()),
         ("IDP_PROXY__IDENTITY__MESH__HEADER", "x-forwarded-client-cert".to_owned()),
-        ("IDP_PROXY__IDENTITY__MESH__TRUSTED_PEERS", "127.0.0.1/32".to_owned()),
+        ("IDP_PROXY__IDENTITY__MESH__TRUSTED_PEERS", "[\"127.0.0.1/32\"]".to_owned()),
         ("IDP_PROXY__POLICY__DIRECTORY", path(&scratch.file("policies"))),
         ("IDP_PROXY__AUDIT__SINK", path(&scratch.file(&format!("{name}-audit.jsonl")))),
+        ("IDP_PROXY__TELEMETRY__OTLP_ENDPOINT", aws.collector()),
     ]);
-    // AWS's own quotas would end the measurement.
-    for key in ["cognito_write", "cognito_read", "cognito_per_pool", "workspacesweb"] {
-        if idp_proxy::config::DEFAULTS.contains(key) {
-            command.env(format!("IDP_PROXY__QUOTA__{}", key.to_uppercase()), "1000000");
-        }
+    // Buckets that never empty: AWS's own would end the measurement.
+    for key in ["COGNITO_WRITE", "COGNITO_READ", "COGNITO_PER_POOL", "WORKSPACESWEB"] {
+        command.env(format!("IDP_PROXY__QUOTA__{key}"), "100000");
     }
     command
 }
@@ -117,6 +117,15 @@ pub(crate) struct Running {
 }
 
 impl Running {
+    /// Another build of the proxy.
+    pub(crate) fn build(binary: &Path, number: usize, scratch: &Scratch, aws: &Aws) -> Self {
+        let name = format!("build-{number}");
+        let mut command = ours(binary, scratch, &name, aws);
+        command.envs(aws.environment(false));
+        let process = Process::start(CORE, &command, &scratch.file(&format!("{name}.log")), Ready::Log);
+        Self { contender: Contender::Ours, process }
+    }
+
     /// So many calls, so many of them at once.
     pub(crate) async fn run(&mut self, work: Work, calls: usize, at_once: usize) {
         if self.contender == Contender::Direct {

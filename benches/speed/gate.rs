@@ -19,8 +19,8 @@ use crate::{
     work::{self, Work},
 };
 
-/// So many calls of one stage, or of the whole proxy that listens at an address.
-pub(crate) fn run(name: &str, calls: usize) {
+/// So many calls of one stage, or, so many of them at once, of the whole proxy that listens at an address.
+pub(crate) fn run(name: &str, calls: usize, at_once: usize) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let bytes = work::create().encode_to_vec();
     let parse = || {
@@ -65,7 +65,7 @@ pub(crate) fn run(name: &str, calls: usize) {
             }
         }
         address => runtime.block_on(async {
-            Caller::connect(address, Work::Create, true).await.run(calls, 1).await;
+            Caller::connect(address, Work::Create, true).await.run(calls, at_once).await;
         }),
     }
 }

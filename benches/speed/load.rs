@@ -1,6 +1,12 @@
 //! The caller: HTTP/2 frames and nothing else, so that it costs little beside what it measures. Every answer is checked.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use h2::client::SendRequest;
@@ -14,7 +20,8 @@ use crate::work::Work;
 pub(crate) struct Caller {
     connection: SendRequest<Bytes>,
     request: Request<()>,
-    message: Bytes,
+    messages: Arc<[Bytes]>,
+    turn: Arc<AtomicUsize>,
     status: &'static str,
     holds: &'static str,
 }
@@ -22,6 +29,11 @@ pub(crate) struct Caller {
 impl Caller {
     /// `is_ours`: the contender knows callers and refuses what is wrong; the others answer everything.
     pub(crate) async fn connect(address: &str, work: Work, is_ours: bool) -> Self {
+        Self::with(address, work, work.messages(), is_ours).await
+    }
+
+    /// As [`Self::connect`], with other messages, each with its gRPC prefix.
+    pub(crate) async fn with(address: &str, work: Work, messages: Vec<Vec<u8>>, is_ours: bool) -> Self {
         let stream = TcpStream::connect(address).await.unwrap();
         stream.set_nodelay(true).unwrap();
         let (send, connection) = h2::client::handshake(stream).await.unwrap();
@@ -39,7 +51,8 @@ impl Caller {
         Self {
             connection: send.ready().await.unwrap(),
             request,
-            message: work.message().into(),
+            messages: messages.into_iter().map(Bytes::from).collect(),
+            turn: Arc::default(),
             status,
             holds: work.holds(),
         }
@@ -50,7 +63,8 @@ impl Caller {
         std::future::poll_fn(|context| self.connection.poll_ready(context)).await.unwrap();
         let (head, ()) = self.request.clone().into_parts();
         let (response, mut body) = self.connection.send_request(Request::from_parts(head, ()), false).unwrap();
-        body.send_data(self.message.clone(), true).unwrap();
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed) % self.messages.len();
+        send_all(&mut body, self.messages[turn].clone()).await;
         let (head, mut body) = response.await.unwrap().into_parts();
         let mut message = Vec::new();
         while let Some(data) = body.data().await {
@@ -104,5 +118,19 @@ impl Caller {
         }
         times.sort_unstable();
         times
+    }
+}
+
+/// As fast as the contender takes it.
+async fn send_all(body: &mut h2::SendStream<Bytes>, mut message: Bytes) {
+    loop {
+        body.reserve_capacity(message.len());
+        let room = std::future::poll_fn(|context| body.poll_capacity(context)).await.unwrap().unwrap();
+        let part = message.split_to(room.min(message.len()));
+        let is_last = message.is_empty();
+        body.send_data(part, is_last).unwrap();
+        if is_last {
+            return;
+        }
     }
 }

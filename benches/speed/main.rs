@@ -2,7 +2,7 @@
 //!
 //! `cargo bench --bench speed` prints everything; `-- stages`, `-- scale` and `-- side-by-side` a part. Costs are CPU time, user and
 //! system together, so that a busy machine changes little; each round measures everything once, so that it changes the
-//! ratios even less. This program is also every part of the set-up that is ours, each in a process of its own.
+//! ratios even less. `-- compare FILE FILE …` measures builds of the proxy against the first one. This program is also every part of the set-up that is ours, each in a process of its own.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -14,6 +14,8 @@
 )]
 
 mod canned;
+mod collector;
+mod compare;
 mod contender;
 mod direct;
 mod gate;
@@ -44,14 +46,17 @@ fn main() {
         ["stages", http, https] => stages::run(http, https),
         ["scale"] => scale::print(),
         ["side-by-side"] => side_by_side::print(),
+        ["compare", ref builds @ ..] => compare::print(builds),
         ["policies", count] => print!("{}", work::policies(count.parse().unwrap())),
-        ["gate", name, calls] => gate::run(name, calls.parse().unwrap()),
+        ["gate", name, calls] => gate::run(name, calls.parse().unwrap(), 1),
+        ["gate", address, calls, at_once] => gate::run(address, calls.parse().unwrap(), at_once.parse().unwrap()),
         ["canned", "http"] => canned::serve(&listener(), None),
         ["canned", "https", certificate, key] => canned::serve(&listener(), Some(&canned::tls(certificate, key))),
+        ["collector"] => collector::serve(listener()),
         ["echo"] => served::serve(listener(), None),
         ["naive"] => served::serve(listener(), Some(())),
         ["direct"] => direct::serve(),
-        _ => panic!("speed [stages | scale | side-by-side]"),
+        _ => panic!("speed [stages | scale | side-by-side | compare FILE...]"),
     }
 }
 

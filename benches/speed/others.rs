@@ -63,14 +63,14 @@ pub(crate) fn envoy_binary() -> PathBuf {
     path.trim().into()
 }
 
-/// Envoy turns gRPC into JSON by the descriptors of `envoy.proto`, and signs.
+/// Envoy turns gRPC into JSON by the descriptors of `envoy.proto` and `envoy_web.proto`, and signs.
 pub(crate) fn envoy(scratch: &Scratch, aws: &Aws) -> (Command, Ready) {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let descriptors = scratch.file("envoy.bin");
     let packages = tools().join("venv/lib");
     let packages = std::fs::read_dir(packages).unwrap().next().unwrap().unwrap().path().join("site-packages");
     let mut compiler = protox::Compiler::new([here(), packages]).unwrap();
-    compiler.include_imports(true).open_file("envoy.proto").unwrap();
+    compiler.include_imports(true).open_files(["envoy.proto", "envoy_web.proto"]).unwrap();
     std::fs::write(&descriptors, compiler.encode_file_descriptor_set()).unwrap();
     let text = std::fs::read_to_string(here().join("envoy.yaml")).unwrap();
     let text = text

@@ -66,7 +66,8 @@ impl Process {
             if let Some(ready) = try_it() {
                 break ready;
             }
-            assert!(child.try_wait().unwrap().is_none(), "{command:?} ended; see {}", log.display());
+            let ended = child.try_wait().unwrap();
+            assert!(ended.is_none(), "{command:?} ended:\n{}", std::fs::read_to_string(log).unwrap());
             assert!(begun.elapsed() < Duration::from_mins(2), "{command:?} is not ready; see {}", log.display());
             std::thread::sleep(Duration::from_micros(500));
         };
@@ -145,10 +146,11 @@ pub(crate) fn this_program(arguments: &[&str]) -> Command {
     command
 }
 
-/// The fake AWS, and the environment that leads the AWS SDKs of all languages to it.
+/// The fake AWS, the environment that leads the AWS SDKs of all languages to it, and a collector of spans.
 pub(crate) struct Aws {
     _http: Process,
     _https: Process,
+    collector: Process,
     pub(crate) endpoint: String,
     pub(crate) endpoint_tls: String,
     pub(crate) authority: PathBuf,
@@ -164,6 +166,8 @@ impl Aws {
         let files = [certificate.to_str().unwrap(), key.to_str().unwrap()];
         let https = this_program(&["canned", "https", files[0], files[1]]);
         let https = Process::start(core, &https, &scratch.file("aws-tls.log"), Ready::Line);
+        let collector = this_program(&["collector"]);
+        let collector = Process::start(core, &collector, &scratch.file("collector.log"), Ready::Line);
         let port = https.ready.rsplit(':').next().unwrap();
         Self {
             endpoint: format!("http://{}", http.ready),
@@ -171,7 +175,13 @@ impl Aws {
             authority: certificate,
             _http: http,
             _https: https,
+            collector,
         }
+    }
+
+    /// Where spans can be sent.
+    pub(crate) fn collector(&self) -> String {
+        format!("http://{}", self.collector.ready)
     }
 
     pub(crate) fn environment(&self, is_tls: bool) -> [(&'static str, String); 6] {

@@ -1,20 +1,29 @@
-//! How the cost of a call grows: with the size of its message, with the number of policies, with the number of callers.
+//! How the cost of a call grows: with the size of its message, with the number of policies, with the number of callers that
+//! wait, and with what the caches hold.
 
-use std::{fmt::Write as _, hint::black_box};
+use std::{fmt::Write as _, hint::black_box, sync::Arc, time::Duration};
 
+use futures_util::future::join_all;
 use http::HeaderMap;
 use idp_proxy::{
+    domain::{AccountId, Repeat, RoleArn, UserPoolId},
     identity::{Anonymous, Caller, Identity, Mesh, MeshHeader, Peer},
     operation::{Operation as _, Rules, cognito::Create},
     policy::Policy,
     proto::cognito::v1 as c,
+    quota::{Demand, Limits, Quota},
+    telemetry::Metrics,
+    upstream::{AccountSection, ClientLimits, Upstream},
 };
 use prost::Message as _;
+use tokio::{runtime::Runtime, time::Instant};
 
 use crate::{
-    process::{Scratch, own_cpu},
+    contender::Contender,
+    load,
+    process::{Aws, Scratch, own_cpu},
     table::Spread,
-    work,
+    work::{self, Work},
 };
 
 const ROUNDS: usize = 7;
@@ -28,7 +37,16 @@ pub(crate) struct Curve {
 
 pub(crate) fn print() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let curves = [message_size(), policies_seen(&runtime), policies_new(&runtime), callers(&runtime)];
+    let curves = [
+        whole_calls(&runtime),
+        message_size(),
+        policies_seen(&runtime),
+        policies_new(&runtime),
+        callers(&runtime),
+        queue(&runtime),
+        pools(&runtime),
+        accounts(&runtime),
+    ];
     for curve in &curves {
         println!(
             "\n{} (CPU time, median of {ROUNDS} rounds)\n\n| {} | us | us for each |\n|---|---|---|",
@@ -58,12 +76,38 @@ fn cost(calls: usize, mut call: impl FnMut(usize)) -> f64 {
     Spread::of(rounds.collect()).median
 }
 
-/// Reading and checking a SAML create with so many bytes of metadata.
+/// Bytes of SAML metadata; the last is the most that the API takes.
+const SIZES: [usize; 5] = [1024, 4096, 16 * 1024, 64 * 1024, 128 * 1024];
+
+fn saml_create(bytes: usize) -> Vec<u8> {
+    let mut request = work::saml_create();
+    request.provider_details.insert("MetadataFile".to_owned(), "x".repeat(bytes));
+    request.encode_to_vec()
+}
+
+/// The whole proxy, and what the SDK does, for a SAML create with so many bytes of metadata, 16 calls at once.
+fn whole_calls(runtime: &Runtime) -> Curve {
+    const CALLS: u32 = 500;
+    let scratch = Scratch::new();
+    let aws = Aws::start(&scratch, 1);
+    let ours = Contender::Ours.start(&scratch, &aws, false);
+    let points = SIZES.map(|bytes| {
+        let messages = vec![work::framed(&saml_create(bytes))];
+        let caller = runtime.block_on(load::Caller::with(&ours.process.ready, Work::SamlCreate, messages, true));
+        let cost = |_| {
+            let before = ours.process.cpu();
+            runtime.block_on(caller.run(CALLS as usize, 16));
+            ours.process.cpu().saturating_sub(before).as_secs_f64() * 1e6 / f64::from(CALLS)
+        };
+        (bytes, Spread::of((0..ROUNDS).map(cost).collect()).median)
+    });
+    Curve { name: "A whole call, the AWS SDK's part included", unit: "bytes", points: points.into() }
+}
+
+/// Reading and checking that message.
 fn message_size() -> Curve {
-    let points = [1024, 4096, 16 * 1024, 64 * 1024, 128 * 1024].map(|bytes| {
-        let mut request = work::saml_create();
-        request.provider_details.insert("MetadataFile".to_owned(), "x".repeat(bytes));
-        let bytes_sent = request.encode_to_vec();
+    let points = SIZES.map(|bytes| {
+        let bytes_sent = saml_create(bytes);
         let read = |_| {
             let request = c::CreateIdentityProviderRequest::decode(&bytes_sent[..]).unwrap();
             drop(black_box(Create::parse(request, &Rules::default()).expect("valid")));
@@ -79,7 +123,7 @@ fn create(number: usize) -> Create {
     Create::parse(request, &Rules::default()).expect("valid")
 }
 
-fn caller(runtime: &tokio::runtime::Runtime, id: &str) -> Caller {
+fn caller(runtime: &Runtime, id: &str) -> Caller {
     let mesh = Mesh::new(MeshHeader::ForwardedClientCert, vec!["127.0.0.1/32".parse().unwrap()]);
     let peer = Peer { address: Some("127.0.0.1".parse().unwrap()), certificate: None };
     let mut headers = HeaderMap::new();
@@ -101,7 +145,7 @@ fn policy(scratch: &Scratch, count: usize) -> Policy {
 
 const COUNTS: [usize; 5] = [1, 10, 100, 1000, 10_000];
 
-fn policies_seen(runtime: &tokio::runtime::Runtime) -> Curve {
+fn policies_seen(runtime: &Runtime) -> Curve {
     let (scratch, caller, operation) = (Scratch::new(), caller(runtime, work::CALLER), create(0));
     let points = COUNTS.map(|count| {
         let policy = policy(&scratch, count);
@@ -110,7 +154,7 @@ fn policies_seen(runtime: &tokio::runtime::Runtime) -> Curve {
     Curve { name: "A decision on facts seen before", unit: "policies", points: points.into() }
 }
 
-fn policies_new(runtime: &tokio::runtime::Runtime) -> Curve {
+fn policies_new(runtime: &Runtime) -> Curve {
     let (scratch, caller) = (Scratch::new(), caller(runtime, work::CALLER));
     let operations: Vec<Create> = (0..500 * ROUNDS).map(create).collect();
     let points = COUNTS.map(|count| {
@@ -123,7 +167,7 @@ fn policies_new(runtime: &tokio::runtime::Runtime) -> Curve {
 }
 
 /// So many callers take turns, each with its own policy: the memory of decisions and of policies that fit.
-fn callers(runtime: &tokio::runtime::Runtime) -> Curve {
+fn callers(runtime: &Runtime) -> Curve {
     let scratch = Scratch::new();
     let policy = policy(&scratch, 10_002);
     let points = [1, 10, 100, 1000, 10_000].map(|count| {
@@ -144,4 +188,90 @@ fn callers(runtime: &tokio::runtime::Runtime) -> Curve {
         (count, cost(count.max(1000), decide))
     });
     Curve { name: "A decision with callers taking turns, 10,000 policies", unit: "callers", points: points.into() }
+}
+
+/// So many callers ask for leave in the same moment, of a quota that has nothing saved up: those for whom there is room
+/// wait until it is their turn, the others are refused at once.
+fn queue(runtime: &Runtime) -> Curve {
+    /// Requests per second; a quarter of a second's worth is saved up.
+    const RATE: u32 = 1000;
+    let operation = create(0);
+    let subject = operation.subject();
+    let points = [1, 10, 100, 1000, 10_000].map(|count| {
+        let names: Vec<String> =
+            (0..count).map(|caller| format!("spiffe://prod.example/ns/team{caller}/sa/api")).collect();
+        let rounds = (0..ROUNDS).map(|_| {
+            runtime.block_on(async {
+                let quota = Quota::new(Limits { cognito_write: Some(RATE), ..Limits::default() }, usize::MAX);
+                let deadline = Instant::now() + Duration::from_secs(30);
+                let ask = async |caller: &str| {
+                    let demand = Demand { caller, account: None, subject: &subject, deadline };
+                    if let Ok(spending) = quota.admit(demand).await {
+                        spending.sent("CreateIdentityProvider");
+                    }
+                };
+                for _ in 0..=RATE / 4 {
+                    ask("first").await;
+                }
+                let before = own_cpu();
+                join_all(names.iter().map(|name| ask(name))).await;
+                own_cpu().saturating_sub(before).as_secs_f64() * 1e6 / f64::from(u32::try_from(count).unwrap())
+            })
+        });
+        (count, Spread::of(rounds.collect()).median)
+    });
+    Curve { name: "Leave to send, all callers at once (at most 256 wait)", unit: "callers", points: points.into() }
+}
+
+/// So many pools take turns, each with a bucket of its own that is never empty.
+fn pools(runtime: &Runtime) -> Curve {
+    let points = [1, 10, 100, 1000, 10_000].map(|count| {
+        let turns: Vec<Create> = (0..count)
+            .map(|pool| {
+                let request = c::CreateIdentityProviderRequest {
+                    user_pool_id: format!("us-east-1_Pool{pool}"),
+                    ..work::create()
+                };
+                Create::parse(request, &Rules::default()).expect("valid")
+            })
+            .collect();
+        let (often, never) = (Some(1_000_000), None);
+        let limits =
+            Limits { cognito_write: often, cognito_read: often, cognito_per_pool: often, workspacesweb: never };
+        let guard = runtime.enter();
+        let quota = Quota::new(limits, usize::MAX);
+        drop(guard);
+        let deadline = Instant::now() + Duration::from_mins(10);
+        let admit = |at: usize| {
+            let subject = turns[at % turns.len()].subject();
+            let demand = Demand { caller: work::CALLER, account: None, subject: &subject, deadline };
+            runtime.block_on(quota.admit(demand)).expect("room").sent("CreateIdentityProvider");
+        };
+        (count, cost(count.max(1000), admit))
+    });
+    Curve { name: "Leave to send, pools taking turns", unit: "pools", points: points.into() }
+}
+
+/// So many accounts take turns, each with clients of its own; 256 clients are kept.
+fn accounts(runtime: &Runtime) -> Curve {
+    let limits = ClientLimits {
+        attempts_max: 3,
+        connect_timeout: Duration::from_secs(1),
+        attempt_timeout: Duration::from_secs(10),
+    };
+    let points = [1, 10, 100, 1000].map(|count| {
+        let pools: Vec<UserPoolId> =
+            (0..count).map(|pool| UserPoolId::parse(format!("us-east-1_Pool{pool}")).unwrap()).collect();
+        let section = |(number, pool): (usize, &UserPoolId)| AccountSection {
+            account: AccountId::parse(&format!("{number:012}")).unwrap(),
+            role: RoleArn::parse(&format!("arn:aws:iam::{number:012}:role/idp-proxy")).unwrap(),
+            external_id: None,
+            user_pools: vec![pool.clone()],
+        };
+        let sections = pools.iter().enumerate().map(section).collect();
+        let upstream = runtime.block_on(Upstream::from_environment(limits, sections, Arc::new(Metrics::new([]))));
+        let find = |at: usize| drop(black_box(upstream.cognito(&pools[at % pools.len()], Repeat::Once)));
+        (count, cost(count.max(100), find))
+    });
+    Curve { name: "Finding the SDK's client, accounts taking turns", unit: "accounts", points: points.into() }
 }

@@ -14,11 +14,11 @@ use crate::{
 };
 
 /// The core of the caller and of the fake AWS.
-const CORE: usize = 1;
+pub(crate) const CORE: usize = 1;
 /// Each round measures everything once.
 const ROUNDS: usize = 5;
 /// Calls at once.
-const AT_ONCE: [usize; 2] = [1, 64];
+pub(crate) const AT_ONCE: [usize; 2] = [1, 64];
 /// The open loop: so many calls, one every so long.
 const RATE_CALLS: u32 = 1000;
 const RATE_EVERY: Duration = Duration::from_millis(2);
@@ -28,15 +28,16 @@ const LOADED_CALLS: usize = 10_000;
 
 pub(crate) fn print() {
     others::install();
-    let pinned = rustix::process::getpid();
-    let set = {
-        let mut set = rustix::thread::CpuSet::new();
-        set.set(CORE);
-        set
-    };
-    rustix::thread::sched_setaffinity(Some(pinned), &set).unwrap();
+    on_one_core(measure());
+}
+
+/// Runs what calls the contenders on the core that they do not have.
+pub(crate) fn on_one_core(work: impl Future<Output = ()>) {
+    let mut set = rustix::thread::CpuSet::new();
+    set.set(CORE);
+    rustix::thread::sched_setaffinity(Some(rustix::process::getpid()), &set).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(measure());
+    runtime.block_on(work);
 }
 
 /// What is measured: a contender, over TLS to AWS or not, at some work, so many calls at once.
@@ -112,12 +113,12 @@ async fn measure() {
 }
 
 /// What a call cost in one measurement.
-struct Cost {
-    cpu_us: f64,
+pub(crate) struct Cost {
+    pub(crate) cpu_us: f64,
     calls_per_s: f64,
 }
 
-async fn one(running: &mut Running, work: Work, at_once: usize) -> Cost {
+pub(crate) async fn one(running: &mut Running, work: Work, at_once: usize) -> Cost {
     let calls = running.contender.calls(at_once);
     let (cpu, begun) = (running.process.cpu(), Instant::now());
     running.run(work, calls, at_once).await;

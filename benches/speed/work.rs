@@ -47,9 +47,17 @@ impl Work {
         }
     }
 
-    /// The message, with its gRPC prefix.
-    pub(crate) fn message(self) -> Vec<u8> {
-        let bytes = match self {
+    /// Messages to take turns with, each with its gRPC prefix. Equal reads in flight would be one call at AWS for ours and
+    /// many for the others, so there are more different ones than calls at once.
+    pub(crate) fn messages(self) -> Vec<Vec<u8>> {
+        match self {
+            Self::Describe => (0..DIFFERENT).map(|number| framed(&describe(number))).collect(),
+            _ => vec![framed(&self.message())],
+        }
+    }
+
+    fn message(self) -> Vec<u8> {
+        match self {
             Self::Create | Self::Denied => create().encode_to_vec(),
             Self::Invalid => {
                 let mut request = create();
@@ -57,17 +65,10 @@ impl Work {
                 request.provider_details.insert("token_endpoint".to_owned(), "http://idp.example".to_owned());
                 request.encode_to_vec()
             }
-            Self::Describe => {
-                let (user_pool_id, provider_name) = (POOL.to_owned(), "Corp".to_owned());
-                c::DescribeIdentityProviderRequest { user_pool_id, provider_name }.encode_to_vec()
-            }
+            Self::Describe => describe(0),
             Self::SamlCreate => saml_create().encode_to_vec(),
             Self::WebCreate => web_create().encode_to_vec(),
-        };
-        let mut framed = vec![0];
-        framed.extend_from_slice(&u32::try_from(bytes.len()).unwrap().to_be_bytes());
-        framed.extend_from_slice(&bytes);
-        framed
+        }
     }
 
     pub(crate) fn caller(self) -> &'static str {
@@ -87,6 +88,22 @@ impl Work {
     pub(crate) fn holds(self) -> &'static str {
         if self == Self::WebCreate { "identityProvider/" } else { "Corp" }
     }
+}
+
+/// With gRPC's prefix.
+pub(crate) fn framed(message: &[u8]) -> Vec<u8> {
+    let mut framed = vec![0];
+    framed.extend_from_slice(&u32::try_from(message.len()).unwrap().to_be_bytes());
+    framed.extend_from_slice(message);
+    framed
+}
+
+/// More than calls are made at once.
+const DIFFERENT: usize = 256;
+
+fn describe(number: usize) -> Vec<u8> {
+    let (user_pool_id, provider_name) = (POOL.to_owned(), format!("Corp{number}"));
+    c::DescribeIdentityProviderRequest { user_pool_id, provider_name }.encode_to_vec()
 }
 
 fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
