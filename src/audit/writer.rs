@@ -49,7 +49,7 @@ impl Desk {
 
     /// Writes a line by the task that has it; answers whether it is out. Not if lines wait before it, if another task
     /// is writing, if the sink is slow or fails, or if the audit is being closed. So at most one thread of the
-    /// runtime ever waits for the disk, and the runtime has at least two.
+    /// runtime waits for the disk at a time; with one core it has no other.
     pub(super) fn write_at_once(&self, line: &[u8]) -> bool {
         if self.queued.load(Ordering::Acquire) > 0 || self.is_closing.load(Ordering::Relaxed) {
             return false;
