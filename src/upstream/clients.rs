@@ -4,7 +4,7 @@ use std::{convert::Infallible, hash::Hash, sync::Arc, time::Duration};
 
 use aws_config::{
     AppName, BehaviorVersion, Region as SdkRegion, SdkConfig, identity::IdentityCache, retry::RetryConfig,
-    timeout::TimeoutConfig,
+    stalled_stream_protection::StalledStreamProtectionConfig, timeout::TimeoutConfig,
 };
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use aws_sdk_cognitoidentityprovider as cognito;
@@ -29,6 +29,9 @@ use crate::{
 /// Clients of one service. AWS has some 40 regions, but the region comes from a caller's text and accounts may be many:
 /// beyond this the least used ones make place, which costs the next call to them a client and nothing else.
 const CLIENTS_MAX: usize = 256;
+
+/// Where attempts may take longer than this, transfers that stand still are ended before.
+const STALLS_WATCHED_FROM: Duration = Duration::from_secs(10);
 
 /// Limits on each call to AWS, beside the caller's deadline.
 #[derive(Clone, Copy, Debug)]
@@ -61,7 +64,8 @@ impl Upstream {
         let loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
             .http_client(guard::http_client())
             .retry_config(retries(limits))
-            .timeout_config(timeouts(limits));
+            .timeout_config(timeouts(limits))
+            .stalled_stream_protection(stalls(limits));
         Self::new(loader.load().await, accounts, metrics)
     }
 
@@ -74,7 +78,8 @@ impl Upstream {
             .credentials_provider(SharedCredentialsProvider::new(worthless))
             .endpoint_url(endpoint)
             .retry_config(retries(limits))
-            .timeout_config(timeouts(limits));
+            .timeout_config(timeouts(limits))
+            .stalled_stream_protection(stalls(limits));
         Self::new(sdk.build(), Vec::new(), metrics)
     }
 
@@ -168,6 +173,16 @@ fn get_or_make<K: Eq + Hash + Clone, C: Clone>(cache: &Cache<K, C>, key: &K, mak
 
 fn retries(limits: ClientLimits) -> RetryConfig {
     RetryConfig::standard().with_max_attempts(limits.attempts_max)
+}
+
+/// The SDK gives up on a transfer that stands still for five seconds. It looks once a second, which costs a timer for each
+/// body: not worth it where the attempt ends soon anyway.
+fn stalls(limits: ClientLimits) -> StalledStreamProtectionConfig {
+    if limits.attempt_timeout > STALLS_WATCHED_FROM {
+        StalledStreamProtectionConfig::enabled().build()
+    } else {
+        StalledStreamProtectionConfig::disabled()
+    }
 }
 
 fn timeouts(limits: ClientLimits) -> TimeoutConfig {

@@ -1,10 +1,10 @@
 //! Plain HTTP is for AWS stand-ins on this machine only: a stray setting must not send secrets over a network.
 
-use std::fmt;
+use std::{fmt, net::IpAddr};
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_types::service_config::ServiceConfigKey;
-use url::{Host, Url};
+use http::Uri;
 
 use super::guard;
 
@@ -63,30 +63,32 @@ pub(super) fn check_any(uri: &str) -> Result<(), InsecureEndpoint> {
     check(uri, |host| is_loopback(host) || is_metadata_service(host))
 }
 
-fn check(uri: &str, may_be_plain: impl FnOnce(&Host<&str>) -> bool) -> Result<(), InsecureEndpoint> {
-    let url = Url::parse(uri).map_err(|_| InsecureEndpoint)?;
-    match url.scheme() {
-        "https" => Ok(()),
-        "http" if url.host().is_some_and(|host| may_be_plain(&host)) => Ok(()),
+/// Reads the URI as the HTTP client reads it: what is judged is where it would connect to.
+fn check(uri: &str, may_be_plain: impl FnOnce(&str) -> bool) -> Result<(), InsecureEndpoint> {
+    let uri = uri.parse::<Uri>().map_err(|_| InsecureEndpoint)?;
+    match uri.scheme_str() {
+        Some("https") => Ok(()),
+        Some("http") if uri.host().is_some_and(may_be_plain) => Ok(()),
         _ => Err(InsecureEndpoint),
     }
 }
 
-fn is_loopback(host: &Host<&str>) -> bool {
-    match host {
-        Host::Domain(name) => *name == "localhost",
-        Host::Ipv4(address) => address.is_loopback(),
-        Host::Ipv6(address) => address.is_loopback(),
-    }
+fn is_loopback(host: &str) -> bool {
+    host.eq_ignore_ascii_case("localhost") || address(host).is_some_and(|address| address.is_loopback())
 }
 
 /// 169.254.169.254 (EC2), 169.254.170.2 (ECS), 169.254.170.23 (EKS), and the two of them that have an IPv6 address.
-fn is_metadata_service(host: &Host<&str>) -> bool {
-    match host {
-        Host::Domain(_) => false,
-        Host::Ipv4(address) => address.is_link_local(),
-        Host::Ipv6(address) => matches!(address.segments(), [0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23 | 0x254]),
+fn is_metadata_service(host: &str) -> bool {
+    match address(host) {
+        None => false,
+        Some(IpAddr::V4(address)) => address.is_link_local(),
+        Some(IpAddr::V6(address)) => matches!(address.segments(), [0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x23 | 0x254]),
     }
+}
+
+fn address(host: &str) -> Option<IpAddr> {
+    let v6 = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    v6.unwrap_or(host).parse().ok()
 }
 
 #[cfg(test)]
@@ -103,9 +105,15 @@ mod tests {
         ] {
             assert!(check_endpoint(good).is_ok(), "{good}");
         }
-        for bad in
-            ["http://aws.example", "http://127.0.0.1.example", "http://10.0.0.1", "ftp://localhost", "", "localhost:80"]
-        {
+        for bad in [
+            "http://aws.example",
+            "http://127.0.0.1.example",
+            "http://127.0.0.1@aws.example",
+            "http://10.0.0.1",
+            "ftp://localhost",
+            "",
+            "localhost:80",
+        ] {
             assert!(check_endpoint(bad).is_err() && check_any(bad).is_err(), "{bad}");
         }
     }
