@@ -82,6 +82,7 @@ impl Reads {
                     match (attribute, name.as_str(), value) {
                         (Some(part), ..) => *self = self.and(Self::one(part)),
                         (None, "Var", Value::String(variable)) => *self = self.and(whole(variable)),
+                        (None, "__entity", literal) => *self = self.and(named(literal)),
                         (None, ..) => self.walk(value),
                     }
                 }
@@ -111,6 +112,18 @@ fn whole(variable: &str) -> Reads {
     }
 }
 
+/// What an entity may be taken apart into that a condition names by its id: who calls and what the call is about may be
+/// it, and Cedar takes an entity that it is not given for one without attributes.
+fn named(literal: &Value) -> Reads {
+    match literal.get("type").and_then(Value::as_str) {
+        // As above; actions have no attributes.
+        Some("IdpProxy::Action") => Reads::default(),
+        Some("IdpProxy::Caller") => Reads::one(Part::Caller),
+        Some("IdpProxy::UserPool" | "IdpProxy::Portal") => Reads::one(Part::Resource),
+        _ => Reads::ALL,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Part, Reads};
@@ -134,6 +147,12 @@ mod tests {
         assert_eq!(reads("when { principal == principal }"), one(Part::Caller));
         assert_eq!(reads("when { resource in IdpProxy::UserPool::\"x\" }"), one(Part::Resource));
         assert_eq!(reads("when { action in IdpProxy::Action::\"read\" }"), Reads::default());
+        for (literal, part) in [("Caller", Part::Caller), ("UserPool", Part::Resource), ("Portal", Part::Resource)] {
+            let literal = format!("IdpProxy::{literal}::\"x\"");
+            for condition in [format!("{literal} has account"), format!("[{{a: {literal}.kind}}] == []")] {
+                assert_eq!(reads(&format!("when {{ {condition} }}")), one(part), "{condition}");
+            }
+        }
         let both = reads("when { context.hosts.contains(\"a\") } unless { {a: resource}.a has account }");
         assert_eq!(both, one(Part::Hosts).and(one(Part::Resource)));
         // Quoted names are texts, and no variables.
@@ -152,6 +171,7 @@ mod tests {
             "context.something_new == 1",
             "context has something_new",
             "context.hosts == context",
+            "IdpProxy::SomethingNew::\"x\" has account",
         ] {
             assert_eq!(reads(&format!("when {{ {condition} }}")), Reads::ALL, "{condition}");
         }

@@ -126,6 +126,16 @@ fn an_error_in_a_policy_is_a_denial() {
 }
 
 #[test]
+fn an_entity_that_a_condition_names_is_the_callers_own() {
+    let text = r#"
+        permit (principal, action, resource);
+        @id("named") forbid (principal, action, resource) when { IdpProxy::Caller::"me" has trust_domain };
+    "#;
+    let denied = decide(text, Action::CognitoCreate, CallFacts::default());
+    assert_eq!(denied, Err(Denial::Forbidden(["named".to_owned()].into())));
+}
+
+#[test]
 fn mistakes_are_found_when_policies_are_loaded() {
     for (text, named) in [
         ("permit (principal, action, resource", "test.cedar"),

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Conditions that read each part of the facts, in different ways.
-const CONDITIONS: [&str; 22] = [
+const CONDITIONS: [&str; 28] = [
     "true",
     r#"context.hosts.contains("a.example")"#,
     r#"["a.example", "b.example"].containsAll(context.hosts)"#,
@@ -38,6 +38,13 @@ const CONDITIONS: [&str; 22] = [
     r#"(if context.validate_only then principal else principal).kind == "mesh""#,
     r#"resource.region == "us-east-1""#,
     "resource has account",
+    // What a literal names may be who calls, or what the call is about.
+    r#"IdpProxy::Caller::"me" has trust_domain"#,
+    r#"IdpProxy::Caller::"me" has trust_domain && IdpProxy::Caller::"me".groups.contains("g")"#,
+    r#"IdpProxy::Caller::"you".kind == "jwt""#,
+    r#"IdpProxy::UserPool::"us-east-1_Abc".region == "us-east-1""#,
+    r#"{a: [IdpProxy::Portal::"PORTAL"]}.a.contains(IdpProxy::Portal::"PORTAL") && IdpProxy::Portal::"PORTAL" has account"#,
+    r#"IdpProxy::Action::"cognito:ListIdentityProviders" in IdpProxy::Action::"read""#,
     "9223372036854775807 + (if context.validate_only then 1 else 0) > 0",
 ];
 
@@ -54,7 +61,7 @@ fn policy() -> impl Strategy<Value = String> {
     (any::<bool>(), select(&SCOPES[..]), select(&CONDITIONS[..]), any::<bool>()).prop_map(
         |(permits, scope, condition, holds)| {
             let (effect, word) = (if permits { "permit" } else { "forbid" }, if holds { "when" } else { "unless" });
-            format!("{effect} ({scope}) {word} {{ {condition} }};")
+            format!("{effect} ({scope}) {word} {{ {condition} }};").replace("PORTAL", PORTAL)
         },
     )
 }
