@@ -119,10 +119,11 @@ impl Log {
 
     fn write(&mut self, lines: &[u8], now: Instant) -> io::Result<()> {
         if now.saturating_duration_since(self.looked_at) >= LOOK_EVERY {
-            self.looked_at = now;
             if self.is_moved() {
                 *self = Self { slow_until: self.slow_until, ..Self::open(&self.path)? };
             }
+            // Only now: as long as the file cannot be opened anew, no line may go to the one that nobody finds.
+            self.looked_at = now;
         }
         if self.is_torn {
             // A line that was cut off by a full disk must not swallow the next one.
@@ -135,5 +136,33 @@ impl Log {
     /// Whether the path no longer leads to the open file: rotation has renamed or removed it.
     fn is_moved(&self) -> bool {
         std::fs::metadata(&self.path).map_or(true, |there| (there.dev(), there.ino()) != self.identity)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::{LOOK_EVERY, Log};
+
+    #[test]
+    fn while_a_removed_file_cannot_be_made_anew_no_line_counts_as_written() {
+        let directory = std::env::temp_dir().join(format!("idp-proxy-sink-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        let path = directory.join("audit.jsonl");
+        let mut log = Log::open(&path).unwrap();
+        log.write(b"1\n", Instant::now()).unwrap();
+        std::fs::remove_dir_all(&directory).unwrap();
+        std::fs::write(&directory, "in the way").unwrap();
+        // The writer tries at once again what a task could not write.
+        let soon = Instant::now() + LOOK_EVERY;
+        for _ in 0..3 {
+            assert!(log.write(b"2\n", soon).is_err());
+        }
+        std::fs::remove_file(&directory).unwrap();
+        std::fs::create_dir_all(&directory).unwrap();
+        log.write(b"3\n", soon).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "3\n");
+        std::fs::remove_dir_all(&directory).unwrap();
     }
 }
