@@ -10,7 +10,7 @@ use std::{
 };
 
 use http::Extensions;
-use tokio::time::Instant;
+use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 use tokio_util::{
     sync::CancellationToken,
     task::{AbortOnDropHandle, TaskTracker},
@@ -32,7 +32,7 @@ use crate::{
     report::Report,
     same_effect::{Content, Flights, Likeness, Name, RequestIds, Share},
     status::{self, About},
-    telemetry::{CallTrace, Metrics},
+    telemetry::{CallTrace, InFlight, Metrics},
     upstream::Attempts,
 };
 
@@ -51,6 +51,19 @@ pub struct Arrival {
     pub trace: CallTrace,
     /// That nobody waits for the answer any more.
     pub gone: CancellationToken,
+}
+
+/// A call's place among the calls in flight, and that it counts as one of them; both until the last clone is dropped.
+#[derive(Clone, Debug)]
+pub struct Place {
+    _held: Arc<(OwnedSemaphorePermit, InFlight)>,
+}
+
+impl Place {
+    /// Taken by a call that has arrived.
+    pub fn taken(permit: OwnedSemaphorePermit, counted: InFlight) -> Self {
+        Self { _held: Arc::new((permit, counted)) }
+    }
 }
 
 /// Everything a call goes through. A clone is a reference.
@@ -136,9 +149,14 @@ impl Pipeline {
         arrival.is_begun.store(true, Ordering::Relaxed);
         let _caller_is_there = arrival.gone.clone().drop_guard();
         let call = Call::<O> { arrival: arrival.clone(), metadata, caller: extensions.get().cloned(), message };
-        let stages = Arc::clone(&self.0);
+        let (stages, place) = (Arc::clone(&self.0), extensions.get::<Place>().cloned());
+        let answer = async move {
+            // Here and not with the caller, or callers that go away would leave behind as many writes as they like.
+            let _place = place;
+            stages.answer(call).await
+        };
         // On the heap, or the runtime would copy kilobytes each time it hands the task on: ten times a call.
-        let task = self.0.tasks.spawn(Box::pin(async move { stages.answer(call).await }));
+        let task = self.0.tasks.spawn(Box::pin(answer));
         let outcome = if O::ACTION.is_write() { task.await } else { AbortOnDropHandle::new(task).await };
         // A task that did not end by itself panicked, and the panic hook has logged where.
         let about = About { action: Some(O::ACTION), subject: None, request_id: &arrival.request_id };

@@ -13,7 +13,7 @@ use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use hyper::body::Incoming;
 use tokio::{
-    sync::{Semaphore, SemaphorePermit, TryAcquireError},
+    sync::{Semaphore, TryAcquireError},
     time::timeout,
 };
 use tokio_util::sync::CancellationToken;
@@ -26,7 +26,7 @@ use crate::{
     domain::Action,
     fault::{Deadline, Fault},
     identity::{Identity, Peer},
-    pipeline::{Arrival, REQUEST_ID_HEADER},
+    pipeline::{Arrival, Place, REQUEST_ID_HEADER},
     report::{self, Report},
     status::{self, About},
     telemetry::{CallTrace, Metrics, Traces},
@@ -165,7 +165,6 @@ async fn call(
     arrival: &Arrival,
     request: Request<Body>,
 ) -> Response<Body> {
-    let _counted = shared.metrics.begin();
     let served = serve(routes, shared, peer, action, arrival, request).await;
     served.unwrap_or_else(|fault| {
         let about = About { action: Some(action), subject: None, request_id: &arrival.request_id };
@@ -185,7 +184,8 @@ async fn serve(
     arrival: &Arrival,
     mut request: Request<Body>,
 ) -> Result<Response<Body>, Fault> {
-    let _place = shared.admit()?;
+    let place = shared.admit()?;
+    request.extensions_mut().insert(place.clone());
     // A limit that cannot be read is the pipeline's to refuse, after identity.
     let ours = TimeLimit { at: arrival.at + shared.limit, whose: Deadline::Ours };
     let limit = TimeLimit::of(request.headers(), arrival.at, shared.limit).unwrap_or(ours);
@@ -206,14 +206,15 @@ async fn serve(
 
 impl Shared {
     /// A place among the calls in flight, if the server is not going down and not full.
-    fn admit(&self) -> Result<SemaphorePermit<'_>, Fault> {
+    fn admit(&self) -> Result<Place, Fault> {
         if self.stop.is_cancelled() {
             return Err(Fault::Draining);
         }
-        self.in_flight.try_acquire().map_err(|why| match why {
+        let permit = Arc::clone(&self.in_flight).try_acquire_owned().map_err(|why| match why {
             TryAcquireError::NoPermits => Fault::Overloaded,
             TryAcquireError::Closed => Fault::Draining,
-        })
+        })?;
+        Ok(Place::taken(permit, self.metrics.begin()))
     }
 }
 

@@ -16,7 +16,10 @@ use tonic_reflection::pb::{v1, v1alpha};
 
 use crate::{
     drain::held,
-    support::{Proxy, SANDBOX_USER_POOL, Scratch, assert_refused, fields, finish, get, idp_proxy, info, metric, tool},
+    support::{
+        Proxy, SANDBOX_USER_POOL, Scratch, assert_refused, eventually, fields, finish, get, idp_proxy, info, metric,
+        tool,
+    },
 };
 
 const COGNITO: &str = "idpproxy.cognito.v1.IdentityProviderService";
@@ -169,6 +172,26 @@ async fn beyond_the_limit_on_calls_in_flight_one_is_refused_at_once() {
     health.check(HealthCheckRequest::default()).await.unwrap();
     gate.add_permits(1);
     first.await.unwrap().unwrap();
+    client.list_identity_providers(list()).await.expect("there is room again");
+}
+
+#[tokio::test]
+async fn a_write_whose_caller_went_away_keeps_its_place_until_it_is_over() {
+    let (aws, gate) = held().await;
+    let proxy = Proxy::against(&aws.endpoint, &[("IDP_PROXY__SERVER__IN_FLIGHT_MAX", "1")]).await;
+    let delete =
+        Delete { user_pool_id: SANDBOX_USER_POOL.to_owned(), provider_name: "Corp".to_owned(), ..Delete::default() };
+    let mut client = proxy.cognito().await;
+    let mut leaving = client.clone();
+    let write = tokio::spawn(async move { leaving.delete_identity_provider(delete).await });
+    aws.has_seen(1).await;
+    write.abort();
+    proxy.log_line(|line| line["message"].as_str()?.contains("its write goes on").then_some(())).await;
+    assert_eq!(metric(&proxy, "idp_proxy_in_flight").await, Some(1));
+    assert_refused(client.list_identity_providers(list()).await, Code::Unavailable, "PROXY_OVERLOADED");
+    gate.add_permits(1);
+    eventually("the write is over", async || metric(&proxy, "idp_proxy_in_flight").await.filter(|&calls| calls == 0))
+        .await;
     client.list_identity_providers(list()).await.expect("there is room again");
 }
 
