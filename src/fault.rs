@@ -42,7 +42,7 @@ pub enum Fault {
     RequestIdReused,
     /// A request quota of AWS's is used up for longer than the call can wait.
     RateLimited(Limited),
-    /// The caller went away while the call waited for a quota.
+    /// The caller of a read went away, or that of a write which still waited for a quota.
     CallerGone,
     /// More calls are in flight than the server takes.
     Overloaded,
@@ -84,7 +84,7 @@ impl fmt::Display for Fault {
             Self::RateLimited(limited) => {
                 write!(f, "the budget {} is used up for {} ms", limited.budget(), limited.wait.as_millis())
             }
-            Self::CallerGone => f.write_str("the caller went away before anything was sent"),
+            Self::CallerGone => f.write_str("the caller went away; nothing was changed"),
             Self::Overloaded => f.write_str("too many calls in flight"),
             Self::Draining => f.write_str("the server is going down"),
             Self::OutOfTime { deadline: Deadline::Callers, .. } => f.write_str("the caller's deadline passed"),

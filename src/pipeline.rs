@@ -2,6 +2,7 @@
 //! nowhere else.
 
 use std::{
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -11,10 +12,7 @@ use std::{
 
 use http::Extensions;
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
-use tokio_util::{
-    sync::CancellationToken,
-    task::{AbortOnDropHandle, TaskTracker},
-};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{
     Request, Response, Status,
     metadata::{AsciiMetadataValue, MetadataMap},
@@ -139,7 +137,8 @@ impl Pipeline {
 
     /// Serves one call: the only thing that a method of the gRPC services can do.
     ///
-    /// It runs in a task of its own: a write is finished, logged and audited also when its caller goes away; a read is not.
+    /// It runs in a task of its own, which logs and audits it also when its caller goes away: a write when it is finished, a
+    /// read when it is dropped.
     ///
     /// # Errors
     /// What `status` makes of the fault.
@@ -157,7 +156,7 @@ impl Pipeline {
         };
         // On the heap, or the runtime would copy kilobytes each time it hands the task on: ten times a call.
         let task = self.0.tasks.spawn(Box::pin(answer));
-        let outcome = if O::ACTION.is_write() { task.await } else { AbortOnDropHandle::new(task).await };
+        let outcome = task.await;
         // A task that did not end by itself panicked, and the panic hook has logged where.
         let about = About { action: Some(O::ACTION), subject: None, request_id: &arrival.request_id };
         outcome.unwrap_or_else(|_| Err(status::of(&Fault::Internal, &about)))
@@ -174,7 +173,15 @@ impl Stages {
             attempts: Attempts::of_call(&arrival.trace),
             share: Share::Made,
         };
-        let outcome = self.run(caller.as_ref(), &metadata, &arrival, message, &mut progress).await;
+        let outcome = {
+            let run = pin!(self.run(caller.as_ref(), &metadata, &arrival, message, &mut progress));
+            if O::ACTION.is_write() {
+                run.await
+            } else {
+                // What nobody reads need not be asked for any further.
+                arrival.gone.run_until_cancelled(run).await.unwrap_or(Err(Fault::CallerGone))
+            }
+        };
 
         let Progress { operation, line, attempts, share } = &progress;
         let subject = operation.as_ref().map(|operation| (self.subject(operation), operation.repeat()));

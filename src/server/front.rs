@@ -124,7 +124,8 @@ async fn answer(front: Front, mut request: Request<Body>) -> Response<Body> {
     response
 }
 
-/// A call whose answer is not ready. Dropped like this, its caller has gone away: also that is counted and logged.
+/// A call whose answer is not ready. Dropped like this, its caller has gone away: also that is counted, and logged here
+/// unless the pipeline does it.
 struct Unfinished {
     metrics: Arc<Metrics>,
     action: Action,
@@ -149,9 +150,12 @@ impl Drop for Unfinished {
         if self.is_finished {
             return;
         }
-        let is_going_on = self.action.is_write() && self.arrival.is_begun.load(Ordering::Relaxed);
-        let Arrival { request_id, at, trace, .. } = &self.arrival;
-        report::cancelled(self.action, request_id, at.elapsed(), trace, is_going_on);
+        let Arrival { request_id, at, trace, is_begun, .. } = &self.arrival;
+        let (is_write, is_begun) = (self.action.is_write(), is_begun.load(Ordering::Relaxed));
+        // A read that the pipeline has begun ends now and leaves its own line.
+        if is_write || !is_begun {
+            report::cancelled(self.action, request_id, at.elapsed(), trace, is_write && is_begun);
+        }
         self.end("CANCELLED");
     }
 }

@@ -348,7 +348,7 @@ pub(super) static TABLE: &[Row] = &[
     )
     .with(Extra::Rate)
     .retry(Retry::After),
-    own(Own::CallerGone, Cancelled, "CALLER_GONE", "the caller went away before anything was sent"),
+    own(Own::CallerGone, Cancelled, "CALLER_GONE", "the caller went away; nothing was changed"),
     own(Own::Overloaded, Unavailable, "PROXY_OVERLOADED", "more calls are in flight than this server takes")
         .retry(Retry::Free),
     own(Own::Draining, Unavailable, "PROXY_DRAINING", "the server is going down").retry(Retry::Free),

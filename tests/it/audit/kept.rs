@@ -10,7 +10,7 @@ use tonic::transport::Channel;
 use super::{audited, lines_of, send};
 use crate::{
     rpcs::Rpc,
-    support::{Scratch, ended, eventually, lines_about},
+    support::{Scratch, ended, eventually, lines_about, metrics},
 };
 
 /// So many writes at once, with the number in their ids.
@@ -138,6 +138,35 @@ async fn the_outcome_of_a_write_whose_caller_went_away_is_recorded() {
         let lines = ended(&file, &id).await;
         assert_eq!((lines.len(), lines[1]["code"].as_str()), (2, Some("OK")), "{action}: {lines:#?}");
     }
+}
+
+#[tokio::test]
+async fn a_read_whose_caller_went_away_is_recorded_and_logged_once() {
+    let scratch = Scratch::new();
+    let (aws, proxy, file) = audited(&scratch, &[]).await;
+    let channel = proxy.channel().await;
+    for action in Action::ALL.into_iter().filter(|action| !action.is_write()) {
+        let (rpc, never) = (Rpc::of(action), Arc::new(Semaphore::new(0)));
+        aws.now(rpc.answer().held_by(&never));
+        let (id, on) = (format!("id-of-{action}"), channel.clone());
+        let called = id.clone();
+        let call = tokio::spawn(async move { send(on, &rpc, &called).await });
+        aws.has_seen(1).await;
+        call.abort();
+        assert!(call.await.unwrap_err().is_cancelled());
+        let lines = ended(&file, &id).await;
+        let told = ["stage", "decision", "code", "reason", "attempts"].map(|key| lines[0][key].to_string());
+        assert_eq!(told, ["\"outcome\"", "\"allow\"", "\"CANCELLED\"", "\"CALLER_GONE\"", "1"], "{action}");
+        assert_eq!(lines.len(), 1, "{action}: {lines:#?}");
+        proxy.log_line(|line| (line["request_id"] == id && line["reason"] == "CALLER_GONE").then_some(())).await;
+        let logged = proxy.log().lines().filter(|line| line.contains(&format!("\"{id}\""))).count();
+        assert_eq!(logged, 1, "{action}: {}", proxy.log());
+    }
+    let counted = metrics(&proxy).await;
+    let cancelled =
+        counted.lines().filter(|line| line.contains("duration_seconds_count") && line.contains("CANCELLED"));
+    let reads = Action::ALL.into_iter().filter(|action| !action.is_write()).count();
+    assert_eq!(cancelled.filter(|line| line.ends_with(" 1")).count(), reads, "once each:\n{counted}");
 }
 
 #[tokio::test]
