@@ -111,8 +111,8 @@ pub(super) struct Session {
     held: ArcSwapOption<Credentials>,
     /// The last renewal, and when it began.
     renewal: Mutex<Option<(Instant, watch::Receiver<Outcome>)>>,
-    /// When AWS last said that the session has ended before its time.
-    dropped: Mutex<Option<Instant>>,
+    /// When AWS last said that the session has ended before its time, and the id of its key.
+    dropped: Mutex<Option<(Instant, String)>>,
 }
 
 impl fmt::Debug for Session {
@@ -148,15 +148,21 @@ impl Session {
 
     /// AWS says that these credentials are of no use any more. Answers whether others may be had.
     pub(super) fn drop_held(&self, key_id: &str) -> bool {
+        let mut dropped = lock(&self.dropped);
         let held = self.held.load_full();
         if held.as_ref().is_some_and(|held| held.access_key_id() != key_id) {
             return true;
         }
-        let mut dropped = lock(&self.dropped);
-        if dropped.is_some_and(|at| at.elapsed() < REST) {
-            return false;
+        if let Some((at, known)) = dropped.as_ref() {
+            // Of several calls that were signed with it, the first has dropped it for all.
+            if held.is_none() && known == key_id {
+                return true;
+            }
+            if at.elapsed() < REST {
+                return false;
+            }
         }
-        *dropped = Some(Instant::now());
+        *dropped = Some((Instant::now(), key_id.to_owned()));
         self.held.compare_and_swap(&held, None);
         *lock(&self.renewal) = None;
         tracing::warn!(account = %self.account, "AWS says that a session has ended before its time; a new one is begun");
@@ -209,4 +215,31 @@ fn left(credentials: &Credentials) -> Duration {
 /// What the locks guard is replaced as a whole, so that a poisoned one is as good.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use aws_config::{BehaviorVersion, SdkConfig};
+    use aws_credential_types::Credentials;
+
+    use super::Session;
+    use crate::domain::AccountId;
+
+    #[test]
+    fn each_call_that_hears_of_the_end_of_a_session_may_have_another_but_no_second_one() {
+        let sdk = SdkConfig::builder().behavior_version(BehaviorVersion::v2026_01_12()).build();
+        let account = AccountId::parse("111122223333").unwrap();
+        let session = Session::new(account, aws_sdk_sts::Client::new(&sdk).assume_role());
+        let hold = |key: &str| session.held.store(Some(Arc::new(Credentials::new(key, "s", None, None, "test"))));
+        hold("first");
+        assert!(session.drop_held("first"));
+        assert!(session.drop_held("first"), "signed before the first call heard of it");
+        hold("second");
+        assert!(session.drop_held("first"), "the second one may do");
+        assert!(!session.drop_held("second"), "then it is not the session");
+        hold("first");
+        assert!(!session.drop_held("first"), "given a second time");
+    }
 }
