@@ -340,7 +340,7 @@ impl Stages {
     ) -> Result<O::Reply, Fault> {
         let is_write = operation.subject().is_write();
         let out_of_time =
-            |deadline| Fault::OutOfTime { deadline, may_have_been_applied: is_write && attempts.has_sent() };
+            |deadline| Fault::OutOfTime { deadline, may_have_been_applied: is_write && attempts.may_have_executed() };
         // 6 the record, before anything changes: without it nothing does
         if is_write {
             let recorded = limit.bound(&self.given_up, self.audit.record(line)).await.map_err(out_of_time)?;

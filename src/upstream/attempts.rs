@@ -37,7 +37,10 @@ tokio::task_local! {
 #[derive(Debug, Default)]
 pub struct Attempts {
     started: AtomicU32,
-    has_sent: AtomicBool,
+    /// Those that were sent and not refused: what they asked for may have been done.
+    perhaps: AtomicU32,
+    /// Whether the last one was sent.
+    is_sent: AtomicBool,
     has_doubt: AtomicBool,
     is_confirmed: AtomicBool,
     answered: Mutex<Answered>,
@@ -122,9 +125,15 @@ impl Attempts {
         self.started.load(Ordering::Relaxed)
     }
 
-    /// Whether a signed request was handed to the connection: until then AWS cannot have executed it.
-    pub fn has_sent(&self) -> bool {
-        self.has_sent.load(Ordering::Relaxed)
+    /// Whether AWS may have executed a request of this call: a signed one was handed to the connection, and it is not
+    /// known that nothing came of it.
+    pub fn may_have_executed(&self) -> bool {
+        self.perhaps.load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether the last attempt came as far as the connection: it may have lacked credentials, where one before it had them.
+    pub(super) fn is_sent(&self) -> bool {
+        self.is_sent.load(Ordering::Relaxed)
     }
 
     /// Whether AWS may have executed one of the attempts though it did not say so.
@@ -183,7 +192,9 @@ impl Intercept for Watch {
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        Attempts::current().started.fetch_add(1, Ordering::Relaxed);
+        let attempts = Attempts::current();
+        attempts.started.fetch_add(1, Ordering::Relaxed);
+        attempts.is_sent.store(false, Ordering::Relaxed);
         Ok(())
     }
 
@@ -195,7 +206,8 @@ impl Intercept for Watch {
     ) -> Result<(), BoxError> {
         endpoint::check_endpoint(context.request().uri())?;
         let attempts = Attempts::current();
-        attempts.has_sent.store(true, Ordering::Relaxed);
+        attempts.is_sent.store(true, Ordering::Relaxed);
+        attempts.perhaps.fetch_add(1, Ordering::Relaxed);
         if let Some(spending) = attempts.spending.get() {
             spending.sent(operation(bag));
         }
@@ -229,8 +241,10 @@ impl Intercept for Watch {
             {
                 spending.throttled(operation(bag));
             }
-            if classify::executed(context.response(), error, attempts.has_sent()) == Executed::Maybe {
-                attempts.has_doubt.store(true, Ordering::Relaxed);
+            match classify::executed(context.response(), error, attempts.is_sent()) {
+                Executed::Maybe => attempts.has_doubt.store(true, Ordering::Relaxed),
+                Executed::No if attempts.is_sent() => drop(attempts.perhaps.fetch_sub(1, Ordering::Relaxed)),
+                Executed::No => {}
             }
             if context.response().is_some_and(classify::is_expired) {
                 attempts.drop_session();

@@ -38,12 +38,12 @@ where
 {
     let attempts = Attempts::current();
     let raw = error.raw_response();
-    let (cause, log) = cause(error, attempts.has_sent());
+    let (cause, log) = cause(error, attempts.is_sent());
     let http_status = raw.map(|raw| raw.status().as_u16());
     let executed = match &cause {
-        _ if !attempts.has_sent() => Executed::No,
-        // The last attempt was refused, but what became of an earlier one is not known.
+        // The last attempt was refused or not even sent, but what became of an earlier one is not known.
         _ if attempts.has_doubt() => Executed::Maybe,
+        _ if !attempts.is_sent() => Executed::No,
         Cause::Aws(aws) => executed_by_answer(aws.code.as_deref(), http_status),
         Cause::Sdk(failure) => executed_by_failure(*failure, http_status),
     };
@@ -108,7 +108,7 @@ pub(crate) fn incomplete(action: Action, region: &Region, what: &str, request_id
     }
 }
 
-fn cause<E>(error: &SdkError<E, HttpResponse>, has_sent: bool) -> (Cause, String)
+fn cause<E>(error: &SdkError<E, HttpResponse>, is_sent: bool) -> (Cause, String)
 where
     E: Error + Send + Sync + 'static,
 {
@@ -121,7 +121,7 @@ where
             let Some(error) = failure.as_connector_error() else {
                 return sdk(SdkFailure::Other, String::new());
             };
-            let failure = dispatch(error, has_sent);
+            let failure = dispatch(error, is_sent);
             sdk(failure, legible(failure, error))
         }
         SdkError::ResponseError(failure) => unreadable(failure.raw(), error),
@@ -155,7 +155,7 @@ fn unreadable(raw: &HttpResponse, error: &(dyn Error + 'static)) -> (Cause, Stri
     }
 }
 
-fn dispatch(error: &ConnectorError, has_sent: bool) -> SdkFailure {
+fn dispatch(error: &ConnectorError, is_sent: bool) -> SdkFailure {
     if let Some(session) = find::<AssumeFailure>(error) {
         return session.failure;
     }
@@ -184,7 +184,7 @@ fn dispatch(error: &ConnectorError, has_sent: bool) -> SdkFailure {
         () if error.is_timeout() => SdkFailure::ReadTimeout,
         () if error.is_user() => SdkFailure::Other,
         // hyper's "incomplete message" (closed before an answer) comes as `other` with a kind.
-        () if error.is_io() || error.as_other().is_some() || has_sent => SdkFailure::ConnectionLost,
+        () if error.is_io() || error.as_other().is_some() || is_sent => SdkFailure::ConnectionLost,
         () => SdkFailure::Other,
     }
 }
@@ -267,15 +267,15 @@ pub(super) fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> 
 pub(super) fn executed(
     answer: Option<&HttpResponse>,
     error: &OrchestratorError<InterceptorError>,
-    has_sent: bool,
+    is_sent: bool,
 ) -> Executed {
     match (answer, error.as_connector_error()) {
         (Some(answer), _) => {
             let code = response::code(answer);
             executed_by_answer(Some(code.as_deref().unwrap_or(UNREADABLE)), Some(answer.status().as_u16()))
         }
-        (None, Some(error)) => executed_by_failure(dispatch(error, has_sent), None),
-        (None, None) if has_sent => Executed::Maybe,
+        (None, Some(error)) => executed_by_failure(dispatch(error, is_sent), None),
+        (None, None) if is_sent => Executed::Maybe,
         (None, None) => Executed::No,
     }
 }
@@ -303,13 +303,13 @@ impl ClassifyRetry for RetryRule {
             return RetryAction::retryable_error_with_explicit_delay(ErrorKind::TransientError, Duration::ZERO);
         }
         // STS has been asked again already.
-        if error.as_connector_error().is_some_and(|error| find::<AssumeFailure>(error).is_some()) {
+        if find::<AssumeFailure>(error).is_some() {
             return RetryAction::RetryForbidden;
         }
         if !self.only_if_not_executed {
             return RetryAction::NoActionIndicated;
         }
-        let executed = executed(answer, error, Attempts::current().has_sent());
+        let executed = executed(answer, error, Attempts::current().is_sent());
         if executed == Executed::No { RetryAction::NoActionIndicated } else { RetryAction::RetryForbidden }
     }
 

@@ -143,8 +143,8 @@ impl Create {
         let mut making = pin!(self.make(aws));
         match timeout_at(context.deadline - (left / LOOK_PART).min(LOOK_MAX), &mut making).await {
             Ok(outcome) => outcome,
-            Err(_) if Attempts::current().has_sent() => Err(given_up(Self::ACTION, self.pool.region())),
-            // Nothing to look for: it has not been sent yet.
+            Err(_) if Attempts::current().may_have_executed() => Err(given_up(Self::ACTION, self.pool.region())),
+            // Nothing to look for: it has not been sent yet, or AWS has refused it.
             Err(_) => making.await,
         }
     }

@@ -1,12 +1,16 @@
 //! What is sent to STS, how often, and what the calls are signed with.
 
+use std::{sync::Arc, time::Duration};
+
+use idp_proxy::proto::cognito::v1::CreateIdentityProviderRequest as Create;
+use tokio::sync::Semaphore;
 use tonic::Code;
 
 use super::{
     A, B, POOL_A, POOL_A2, POOL_B, POOL_OWN, field, header, key, list, list_as, nothing, portal, proxy, refusal, role,
     session, web_list,
 };
-use crate::support::{Answer, ScriptedAws, Seen, assert_refused, eventually, info, printed_outcome};
+use crate::support::{Answer, ScriptedAws, Seen, assert_refused, details, eventually, info, printed_outcome};
 
 /// Callers say who they are with Linkerd's header.
 const BY_HEADER: [(&str, &str); 2] = [
@@ -114,7 +118,7 @@ async fn every_caller_has_a_session_that_carries_its_name() {
 #[tokio::test]
 async fn a_session_is_renewed_before_it_ends_while_calls_go_on() {
     let aws = ScriptedAws::start(|_, seen| nothing(seen)).await;
-    let gate = std::sync::Arc::new(tokio::sync::Semaphore::new(0));
+    let gate = Arc::new(Semaphore::new(0));
     let held = gate.clone();
     // Four minutes are left: it is time. The second session is a full one, and STS takes its time over it.
     let sts = ScriptedAws::start(move |number, _| match number {
@@ -193,19 +197,44 @@ async fn what_sts_answers_leads_to_a_row_of_the_table_and_names_no_role() {
     assert!(aws.seen().is_empty(), "nothing is sent without a session");
 }
 
+fn create() -> Create {
+    Create {
+        user_pool_id: POOL_A.to_owned(),
+        provider_name: "Corp".to_owned(),
+        provider_type: "OIDC".to_owned(),
+        provider_details: details("OIDC"),
+        ..Default::default()
+    }
+}
+
+#[tokio::test]
+async fn a_write_that_was_refused_as_expired_and_got_no_other_session_surely_did_nothing() {
+    let never = Arc::new(Semaphore::new(0));
+    let expired = Answer::new(400, r#"{"__type":"ExpiredTokenException","message":"expired"}"#);
+    let aws = ScriptedAws::always(expired).await;
+    for (second, code, reason) in [
+        (refusal(403, "AccessDenied"), Code::Internal, "AWS_ASSUME_ROLE_DENIED"),
+        (refusal(403, "AccessDenied").held_by(&never), Code::DeadlineExceeded, "DEADLINE_EXCEEDED"),
+    ] {
+        let asked = aws.seen().len();
+        let answers = [session("AKIDFIRST", 3600), second];
+        let sts = ScriptedAws::start(move |number, _| answers[number.min(1)].clone()).await;
+        let proxy = proxy(&aws, &sts, &[]).await;
+        let mut request = tonic::Request::new(create());
+        request.set_timeout(Duration::from_secs(2));
+        let refused = proxy.cognito().await.create_identity_provider(request).await;
+        let refused = assert_refused(refused, code, reason);
+        assert_eq!(info(&refused).metadata["mayHaveBeenApplied"], "false", "{reason}");
+        assert_eq!(aws.seen().len() - asked, 1, "{reason}: there is nothing to look for");
+    }
+}
+
 #[tokio::test]
 async fn a_write_that_got_no_session_surely_did_nothing() {
     let aws = ScriptedAws::start(|_, seen| nothing(seen)).await;
     let sts = ScriptedAws::always(refusal(403, "AccessDenied")).await;
     let proxy = proxy(&aws, &sts, &[]).await;
-    let create = idp_proxy::proto::cognito::v1::CreateIdentityProviderRequest {
-        user_pool_id: POOL_A.to_owned(),
-        provider_name: "Corp".to_owned(),
-        provider_type: "OIDC".to_owned(),
-        provider_details: crate::support::details("OIDC"),
-        ..Default::default()
-    };
-    let refused = proxy.cognito().await.create_identity_provider(create).await;
+    let refused = proxy.cognito().await.create_identity_provider(create()).await;
     let refused = assert_refused(refused, Code::Internal, "AWS_ASSUME_ROLE_DENIED");
     assert_eq!(info(&refused).metadata["mayHaveBeenApplied"], "false");
     assert_eq!((sts.seen().len(), aws.seen().len()), (1, 0));
