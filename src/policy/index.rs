@@ -15,6 +15,9 @@ use crate::domain::{Action, Resource};
 
 /// Sets that are kept; when they are as many, all are forgotten and made anew.
 const SETS_MAX: usize = 4096;
+/// Policies in all kept sets together: each set has a copy of its policies, a few KiB each with its text. Where a thousand
+/// policies fit every call, 65 sets are kept.
+const POLICIES_MAX: usize = 65_536;
 
 /// A scope's principal and resource, each by its number; 0 where any fits, or where no scope names it. Callers, pools and
 /// portals have no parents, so that Cedar's `in` is equality for them.
@@ -64,7 +67,30 @@ pub(super) struct Index {
     user_pools: HashMap<String, u32>,
     portals: HashMap<String, u32>,
     entries: HashMap<Place, Vec<Entry>>,
-    sets: RwLock<HashMap<Kind, Arc<Fitting>>>,
+    sets: RwLock<Sets>,
+}
+
+/// What was put together before.
+#[derive(Debug, Default)]
+struct Sets {
+    by_kind: HashMap<Kind, Arc<Fitting>>,
+    /// In all of them.
+    policies: usize,
+}
+
+impl Sets {
+    fn keep(&mut self, made: &Arc<Fitting>) {
+        if self.by_kind.contains_key(&made.kind) {
+            // Another call has made the same in the meantime.
+            return;
+        }
+        let policies = made.set.num_of_policies();
+        if self.by_kind.len() >= SETS_MAX || self.policies + policies > POLICIES_MAX {
+            *self = Self::default();
+        }
+        self.policies += policies;
+        self.by_kind.insert(made.kind, Arc::clone(made));
+    }
 }
 
 impl Index {
@@ -134,16 +160,12 @@ impl Index {
             Resource::Portal(portal) => (number(&self.portals, portal.as_str()), true),
         };
         let kind = Kind { place: (number(&self.callers, caller), resource), action, is_portal };
-        let known = self.sets.read().unwrap_or_else(PoisonError::into_inner).get(&kind).cloned();
+        let known = self.sets.read().unwrap_or_else(PoisonError::into_inner).by_kind.get(&kind).cloned();
         if let Some(known) = known {
             return Ok(known);
         }
         let made = Arc::new(self.make(kind, if is_portal { names.portal() } else { names.user_pool() })?);
-        let mut sets = self.sets.write().unwrap_or_else(PoisonError::into_inner);
-        if sets.len() >= SETS_MAX {
-            sets.clear();
-        }
-        sets.insert(kind, Arc::clone(&made));
+        self.sets.write().unwrap_or_else(PoisonError::into_inner).keep(&made);
         Ok(made)
     }
 
@@ -173,4 +195,35 @@ impl Index {
 fn number(known: &mut HashMap<String, u32>, uid: &EntityUid, next: usize) -> Option<u32> {
     let next = u32::try_from(next).ok()?;
     Some(*known.entry(AsRef::<str>::as_ref(uid.id()).to_owned()).or_insert(next))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use cedar_policy::PolicySet;
+
+    use super::{Fitting, Kind, POLICIES_MAX, SETS_MAX, Sets};
+    use crate::{domain::Action, policy::reads::Reads};
+
+    fn fitting(place: u32, set: &PolicySet) -> Arc<Fitting> {
+        let kind = Kind { place: (place, 0), action: Action::CognitoList, is_portal: false };
+        Arc::new(Fitting { kind, set: set.clone(), reads: Reads::ALL })
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded_by_sets_and_by_their_policies() {
+        let of = |count: usize| "permit (principal, action, resource);".repeat(count).parse::<PolicySet>().unwrap();
+        for (count, kept) in [(0, SETS_MAX), (1, SETS_MAX), (64, POLICIES_MAX / 64), (100, POLICIES_MAX / 100)] {
+            let (mut sets, set, mut most) = (Sets::default(), of(count), 0);
+            for place in 0..=u32::try_from(SETS_MAX).unwrap() {
+                sets.keep(&fitting(place, &set));
+                sets.keep(&fitting(place, &set));
+                assert!(sets.by_kind.contains_key(&fitting(place, &set).kind));
+                assert_eq!(sets.policies, count * sets.by_kind.len());
+                most = most.max(sets.by_kind.len());
+            }
+            assert_eq!(most, kept, "{count} policies each");
+        }
+    }
 }
