@@ -98,7 +98,8 @@ pub(super) fn run(desk: &Desk, mut entries: mpsc::Receiver<Entry>, metrics: &Met
                 batch.push(entry);
             }
             if batch.is_empty() && is_closing() {
-                tries_left -= 1;
+                // A last try may succeed, and what is still in the queue fail after it.
+                tries_left = tries_left.saturating_sub(1);
             }
         }
         if is_closing() {
