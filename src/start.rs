@@ -166,7 +166,8 @@ pub async fn serve(config: Config, parts: Parts) -> Result<bool, AnyError> {
         tokio::spawn(Arc::clone(tokens).keep_fresh(stop.clone(), Arc::clone(&metrics)));
     }
     let identity = Identity::new(config.anonymous, config.mesh, tokens);
-    let is_clean = server.serve(pipeline, identity, tls, (metrics, traces.clone()), tasks, stop).await?;
+    let outcome = server.serve(pipeline, identity, tls, (metrics, traces.clone()), tasks, stop).await;
+    // However it ended: what has happened is on record before the process ends.
     audit.close();
     let spans_sent = tokio::spawn(traces.close());
     let is_recorded = match audit_writer {
@@ -176,7 +177,7 @@ pub async fn serve(config: Config, parts: Parts) -> Result<bool, AnyError> {
         None => true,
     };
     spans_sent.await?;
-    Ok(is_clean && is_recorded)
+    Ok(outcome? && is_recorded)
 }
 
 /// The fake AWS in this process; it ends with it, since calls in flight need it until then.
