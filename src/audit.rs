@@ -83,13 +83,14 @@ impl Audit {
     /// could be written.
     pub async fn complete(&self, line: &Line, outcome: &Outcome) {
         let Some(way) = &self.0 else { return };
-        let is_kept = match line.outcome(outcome) {
-            Some(text) => way.desk.write_at_once(&text) || way.send(Entry::Line { text, written: None }).await.is_ok(),
-            None => false,
-        };
-        if !is_kept {
+        let lost = |why: &str| {
             way.metrics.audit_failed();
-            tracing::error!(request_id = line.request_id(), "an audit line is lost: the writer has ended");
+            tracing::error!(request_id = line.request_id(), "an audit line is lost: {why}");
+        };
+        let Some(text) = line.outcome(outcome) else { return lost("it could not be put into JSON") };
+        let is_kept = way.desk.write_at_once(&text) || way.send(Entry::Line { text, written: None }).await.is_ok();
+        if !is_kept {
+            lost("the writer has ended");
         }
     }
 

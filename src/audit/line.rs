@@ -120,7 +120,7 @@ impl Line {
         self.text("intent", None)
     }
 
-    /// The line when the call is over. A write has both lines, with the same `request_id`.
+    /// The line when the call is over. A write that is sent to AWS has both lines, with the same `request_id`.
     pub(super) fn outcome(&self, outcome: &Outcome) -> Option<Vec<u8>> {
         self.text("outcome", Some(outcome))
     }
