@@ -6,6 +6,7 @@ use aws_lc_rs::{
     hmac,
     rand::{SecureRandom, SystemRandom},
 };
+use serde::{Serialize, Serializer};
 use zeroize::Zeroizing;
 
 /// The value of one detail. Any of them may be a secret (the schema is open at AWS), so none is ever shown.
@@ -35,6 +36,13 @@ impl fmt::Debug for Secret {
 impl fmt::Display for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("…")
+    }
+}
+
+/// As it is displayed: what is serialized ends in a file or a log sooner or later.
+impl Serialize for Secret {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
@@ -83,4 +91,17 @@ pub(crate) fn hex<'a>(bytes: impl Iterator<Item = &'a u8>) -> String {
         }
         hex
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Secret;
+
+    #[test]
+    fn no_way_of_showing_a_secret_shows_it() {
+        let secret = Secret::new("S3CR3T-CANARY".to_owned());
+        assert_eq!(format!("{secret:?} {secret:#?} {secret}"), "Secret(…) Secret(…) …");
+        assert_eq!(serde_json::to_string(&[&secret]).unwrap(), "[\"…\"]");
+        assert_eq!(secret.expose(), "S3CR3T-CANARY");
+    }
 }
