@@ -31,7 +31,7 @@ fn portal(account: &str) -> String {
     format!("arn:aws:workspaces-web:us-east-1:{account}:portal/00000000-0000-4000-8000-000000000001")
 }
 
-fn role(account: &str) -> String {
+pub(crate) fn role(account: &str) -> String {
     format!("arn:aws:iam::{account}:role/idp-proxy")
 }
 
@@ -68,7 +68,7 @@ fn session(key: &str, seconds: u64) -> Answer {
 }
 
 /// The same with this key, secret and token.
-fn session_of(credentials: &[impl AsRef<str>; 3], seconds: u64) -> Answer {
+pub(crate) fn session_of(credentials: &[impl AsRef<str>; 3], seconds: u64) -> Answer {
     let [key, secret, token] = credentials.each_ref().map(AsRef::as_ref);
     let end = DateTime::from(SystemTime::now() + Duration::from_secs(seconds)).fmt(Format::DateTime).unwrap();
     Answer::new(

@@ -2,6 +2,7 @@
 //! and operators, at every log level, in every writing.
 
 mod answers;
+mod longer;
 mod requests;
 mod search;
 
@@ -84,7 +85,19 @@ struct Stage {
 impl Stage {
     /// With these logs; `more` are further sections of the configuration.
     async fn new(endpoint: &str, filter: &str, more: &str, has_tls: bool) -> Self {
-        let (scratch, mut canaries) = (Scratch::new(), Canaries::new());
+        Self::with(Canaries::new(), endpoint, filter, more, has_tls, &[]).await
+    }
+
+    /// The same with secrets of the test's own, and with variables of the environment.
+    async fn with(
+        mut canaries: Canaries,
+        endpoint: &str,
+        filter: &str,
+        more: &str,
+        has_tls: bool,
+        variables: &[(&str, &str)],
+    ) -> Self {
+        let scratch = Scratch::new();
         let policies = scratch.join("policies");
         std::fs::create_dir(&policies).unwrap();
         std::fs::write(policies.join("all.cedar"), POLICIES).unwrap();
@@ -119,7 +132,7 @@ impl Stage {
             ("OTEL_BSP_SCHEDULE_DELAY", "20"),
             ("OTEL_BSP_MAX_QUEUE_SIZE", "100000"),
         ];
-        let proxy = configured(&scratch, &toml, endpoint, &environment).await;
+        let proxy = configured(&scratch, &toml, endpoint, &[&environment, variables].concat()).await;
         let channel =
             if has_tls { tls_channel(&proxy.address, &authority, None).await.unwrap() } else { proxy.channel().await };
         Self { scratch, canaries, misplaced: Canaries::new(), signer, token, collector, proxy, channel }
@@ -150,15 +163,20 @@ impl Stage {
         ended(&self.scratch.join("audit.log"), "the-last").await;
         let is_last = |span: &Value| span["attributes"]["idp_proxy.request_id"] == "the-last";
         eventually("the last span", async || self.collector.spans().iter().any(is_last).then_some(())).await;
-        let spans: Vec<String> = self.collector.spans().iter().map(Value::to_string).collect();
         let (status, _, metrics) = get(&self.proxy.admin, "/metrics").await;
         assert_eq!(status, 200);
+        self.search(told, &metrics);
+    }
+
+    /// All that there is so far.
+    fn search(&self, told: &Told, metrics: &str) {
+        let spans: Vec<String> = self.collector.spans().iter().map(Value::to_string).collect();
         let audit = std::fs::read_to_string(self.scratch.join("audit.log")).unwrap();
         let log = self.proxy.log();
         for (place, text) in [
             ("the log", log.as_str()),
             ("standard output", &self.proxy.stdout()),
-            ("the metrics", &metrics),
+            ("the metrics", metrics),
             ("the audit", &audit),
             ("the traces", &spans.join("\n")),
         ] {

@@ -34,7 +34,7 @@ pub(super) struct Call {
 }
 
 impl Call {
-    fn new(name: impl Into<String>, rpc: Rpc, message: Vec<u8>) -> Self {
+    pub(super) fn new(name: impl Into<String>, rpc: Rpc, message: Vec<u8>) -> Self {
         Self {
             name: name.into(),
             rpc,

@@ -94,7 +94,7 @@ impl Running {
     /// The first log line for which `wanted` answers something; panics with the log if the program ends before.
     async fn line<T>(&self, wanted: impl Fn(&Value) -> Option<T>) -> T {
         let mut lines = self.lines.clone();
-        let find = |lines: &Vec<String>| lines.iter().find_map(|line| wanted(&serde_json::from_str(line).ok()?));
+        let find = |lines: &Vec<String>| lines.iter().find_map(|line| wanted(&fields(line)));
         let found = tokio::time::timeout(PATIENCE, lines.wait_for(|lines| find(lines).is_some())).await;
         let log = || self.lines.borrow().join("\n");
         let found = found.unwrap_or_else(|_| panic!("no such line in the log:\n{}", log()));
@@ -110,6 +110,33 @@ impl Running {
     async fn ended(&mut self) -> ExitStatus {
         tokio::time::timeout(PATIENCE, self.child.wait()).await.expect("it ends").expect("its status is known")
     }
+}
+
+/// What a log line says, in either of the log's formats.
+fn fields(line: &str) -> Value {
+    serde_json::from_str(line).unwrap_or_else(|_| pretty_fields(line))
+}
+
+/// Of `TIME LEVEL target: message name=value name="value"`.
+fn pretty_fields(line: &str) -> Value {
+    let (_, said) = line.split_once(": ").unwrap_or_default();
+    let is_name = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+    let mut fields = serde_json::Map::new();
+    let mut message = said;
+    for (at, _) in said.match_indices('=') {
+        let before = said[..at].trim_end_matches(is_name);
+        let (name, value) = (&said[before.len()..at], &said[at + 1..]);
+        if name.is_empty() || !before.ends_with(' ') {
+            continue;
+        }
+        if fields.is_empty() {
+            message = before.trim_end();
+        }
+        let value = value.strip_prefix('"').map_or_else(|| value.split(' ').next(), |quoted| quoted.split('"').next());
+        fields.insert(name.to_owned(), value.into());
+    }
+    fields.insert("message".to_owned(), message.into());
+    fields.into()
 }
 
 /// A running proxy.
@@ -209,6 +236,11 @@ impl Proxy {
 
     /// How it ended, waiting for it.
     pub(crate) async fn ended(mut self) -> ExitStatus {
+        self.has_ended().await
+    }
+
+    /// The same, for tests that look at what it has left.
+    pub(crate) async fn has_ended(&mut self) -> ExitStatus {
         self.running.ended().await
     }
 
