@@ -22,7 +22,9 @@ pub(super) struct Names {
     user_pool: EntityTypeName,
     portal: EntityTypeName,
     /// Each action with its groups.
-    actions: HashMap<Action, (EntityUid, Entities, HashSet<EntityUid>)>,
+    actions: HashMap<Action, (EntityUid, HashSet<EntityUid>)>,
+    /// All of them, since a condition may name another action than the call's.
+    action_entities: Entities,
 }
 
 /// A request in Cedar's form.
@@ -41,23 +43,23 @@ impl Names {
         for action in Action::ALL {
             let id = EntityId::new(action.to_string());
             let uid = EntityUid::from_type_name_and_id(kind.clone(), id);
-            let entity = all.get(&uid).ok_or_else(|| format!("the schema lacks {uid}"))?.clone();
+            all.get(&uid).ok_or_else(|| format!("the schema lacks {uid}"))?;
             let groups: HashSet<EntityUid> =
                 all.ancestors(&uid).map(|groups| groups.cloned().collect()).unwrap_or_default();
-            let own = Entities::from_entities([entity], None).map_err(|why| why.to_string())?;
-            actions.insert(action, (uid, own, groups));
+            actions.insert(action, (uid, groups));
         }
         Ok(Self {
             caller: name("IdpProxy::Caller")?,
             user_pool: name("IdpProxy::UserPool")?,
             portal: name("IdpProxy::Portal")?,
             actions,
+            action_entities: all,
         })
     }
 
     /// Whether a policy's `action == wanted` or `action in wanted` can hold for `action`.
     pub(super) fn is_action(&self, action: Action, wanted: &EntityUid) -> bool {
-        self.actions.get(&action).is_some_and(|(uid, _, groups)| uid == wanted || groups.contains(wanted))
+        self.actions.get(&action).is_some_and(|(uid, groups)| uid == wanted || groups.contains(wanted))
     }
 
     /// The type of callers.
@@ -83,7 +85,7 @@ impl Names {
         reads: Reads,
         schema: Option<&Schema>,
     ) -> Result<Question<'_>, String> {
-        let (action, own, _) = self.actions.get(&facts.action).ok_or("an action that the schema lacks")?;
+        let (action, _) = self.actions.get(&facts.action).ok_or("an action that the schema lacks")?;
         let uid = |kind: &EntityTypeName, id: &str| EntityUid::from_type_name_and_id(kind.clone(), EntityId::new(id));
         let principal = uid(&self.caller, &facts.caller.id);
         let resource = match facts.resource {
@@ -108,9 +110,9 @@ impl Names {
             entities.push(entity(&resource, attributes(place))?);
         }
         let entities = if entities.is_empty() {
-            Cow::Borrowed(own)
+            Cow::Borrowed(&self.action_entities)
         } else {
-            Cow::Owned(own.clone().add_entities(entities, schema).map_err(|why| why.to_string())?)
+            Cow::Owned(self.action_entities.clone().add_entities(entities, schema).map_err(|why| why.to_string())?)
         };
         let context = Context::from_pairs(context(&facts.call, reads)).map_err(|why| why.to_string())?;
         let request = Request::new(principal, action.clone(), resource, context, schema);

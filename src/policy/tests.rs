@@ -74,6 +74,18 @@ fn groups_of_actions_are_reads_and_writes() {
         assert_eq!(writes.is_ok(), action.is_write(), "{action}");
         let one = format!("permit (principal, action == IdpProxy::Action::\"{action}\", resource);");
         assert!(decide(&one, action, CallFacts::default()).is_ok(), "{action}");
+        // Whatever is called, these are what they are.
+        for (named, group, holds) in [
+            ("cognito:ListIdentityProviders", "read", true),
+            ("cognito:ListIdentityProviders", "write", false),
+            ("workspacesweb:CreateIdentityProvider", "write", true),
+        ] {
+            let text = format!(
+                "permit (principal, action, resource)
+                 when {{ IdpProxy::Action::\"{named}\" in IdpProxy::Action::\"{group}\" }};"
+            );
+            assert_eq!(decide(&text, action, CallFacts::default()).is_ok(), holds, "{action}: {named} in {group}");
+        }
     }
 }
 
