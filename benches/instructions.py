@@ -5,8 +5,8 @@
     benches/instructions.py --update   writes the figures anew
 
 Instructions do not depend on what else the machine does. Valgrind shows every program the same processor, so that code
-which chooses by the processor's features chooses the same everywhere. The figures hold for the Rust version in the file's
-first line; with another one they are printed and not judged.
+which chooses by the processor's features chooses the same everywhere. The figures are those of the Rust version in the
+file's first line; another compiler makes other code of the same, so with it the limit is wider.
 """
 
 import json
@@ -25,8 +25,10 @@ FIGURES = ROOT / "benches/instructions.txt"
 TOOLS = ROOT / "target/tools/valgrind"
 # Of a figure.
 LIMIT = 0.03
-# A figure is the difference of two runs, so that start and end of the program do not count.
-STAGES = {"parse": (100, 600), "policy": (100, 600), "policy-new": (50, 250), "status": (100, 600)}
+LIMIT_WITH_OTHER_RUST = 0.25
+# A figure is the difference of two runs, so that start and end of the program do not count. Loading policies takes some more
+# or less each time, as hash maps have random keys: there it takes many calls for that not to show.
+STAGES = {"parse": (100, 600), "policy": (100, 40_100), "policy-new": (100, 3_100), "status": (100, 600)}
 PIPELINE = (100, 400)
 
 
@@ -136,16 +138,17 @@ def main():
     first, *lines = FIGURES.read_text().splitlines()
     committed = {name: int(figure) for name, figure in (line.split() for line in lines)}
     assert committed.keys() == found.keys(), "instructions.txt names other stages: --update writes it anew"
+    limit = LIMIT if first == rust else LIMIT_WITH_OTHER_RUST
     grown = []
     for name, figure in found.items():
         change = figure / committed[name] - 1
         print(f"{name:<12} {figure:>9} instructions a call, {change:+.1%} of {committed[name]}")
-        if change > LIMIT:
+        if change > limit:
             grown.append(name)
     if first != rust:
-        print(f"not judged: the figures are of {first}, this is {rust}")
-    elif grown:
-        sys.exit(f"more than {LIMIT:.0%} above benches/instructions.txt: {', '.join(grown)}. If it is worth it: --update")
+        print(f"the limit is {limit:.0%}: the figures are of {first}, this is {rust}")
+    if grown:
+        sys.exit(f"more than {limit:.0%} above benches/instructions.txt: {', '.join(grown)}. If it is worth it: --update")
 
 
 if __name__ == "__main__":

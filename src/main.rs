@@ -20,12 +20,7 @@ use idp_proxy::{
     start::{self, AnyError, Misconfigured, Parts, Summary},
     telemetry::{self, LogFormat},
 };
-use mimalloc::MiMalloc;
 use tokio::runtime::{Builder, Runtime};
-
-/// For many small values that live as long as a call, faster than the system's.
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Bad configuration or arguments (`EX_USAGE` of sysexits.h).
 const EXIT_USAGE: u8 = 64;
