@@ -298,9 +298,7 @@ fn runtime() -> std::io::Result<Runtime> {
 
 /// Runs to the end on a runtime of its own: 0 after a clean end, 1 otherwise.
 fn run(work: impl Future<Output = Result<bool, AnyError>>) -> ExitCode {
-    let runtime = runtime();
-    let runtime = runtime.map_err(AnyError::from);
-    match runtime.and_then(|runtime| runtime.block_on(work)) {
+    match runtime().map_err(AnyError::from).and_then(|runtime| runtime.block_on(work)) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => {
             complain("not every call could end within the drain time, or not all are on record; the log says more");
