@@ -136,9 +136,9 @@ impl Quota {
                 }
                 Answer::Ends(_) => None,
             };
+            self.desk.note_change(&hall);
             (answer, receiver)
         };
-        self.desk.changed.notify_one();
         let (end, held_by) = match (answer, receiver) {
             (Answer::Waits(ticket, held_by), Some(receiver)) => {
                 let waiting = Waiting { desk: &self.desk, place, ticket, receiver, is_over: false };
@@ -206,6 +206,13 @@ impl Desk {
         self.hall.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// When the next call can be served is to be found out anew, if any waits.
+    fn note_change(&self, hall: &Hall) {
+        if !hall.waiting.is_empty() {
+            self.changed.notify_one();
+        }
+    }
+
     /// The budgets that a request of this operation spends from.
     fn place(&self, payer: &Payer, operation: &str) -> Place {
         let category = Category::of(payer.service, operation);
@@ -261,8 +268,7 @@ impl Drop for Waiting<'_> {
             None => Ends::new(),
         };
         hall.tell(ends);
-        drop(hall);
-        self.desk.changed.notify_one();
+        self.desk.note_change(&hall);
     }
 }
 
@@ -326,8 +332,7 @@ impl Spending {
         let mut hall = self.desk.hall();
         let ends = change(&mut hall);
         hall.tell(ends);
-        drop(hall);
-        self.desk.changed.notify_one();
+        self.desk.note_change(&hall);
     }
 }
 
