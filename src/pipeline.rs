@@ -271,22 +271,24 @@ impl Stages {
             _ => true,
         };
         let key = self.flights.key(&likeness, attempts.session_name()).filter(|_| !subject.validate_only());
-        let fly = async {
+        // What is handed on here and below is pinned, or each hand that it goes through would copy it and have its size.
+        let own = Arc::clone(attempts);
+        let fly = pin!(async {
             let derived_token = if subject.is_write() { likeness.client_token() } else { None };
             let context = CallContext { caller, began: arrival.at, deadline: limit.at, derived_token };
             // 5 the quota: what cannot be sent in time is not sent
             let asked = Instant::now();
             let admitted = self.admit(caller, &subject, limit, &arrival.gone).await;
-            attempts.waited(asked.elapsed());
+            own.waited(asked.elapsed());
             let outcome = match admitted {
                 Ok(spending) => {
-                    attempts.pay_with(spending);
-                    Box::pin(self.fly(operation, permit, &context, limit, line, attempts)).await
+                    own.pay_with(spending);
+                    self.fly(operation, permit, &context, limit, line, &own).await
                 }
                 Err(fault) => Err(fault),
             };
-            Brought { outcome, attempts: Arc::clone(attempts) }
-        };
+            Brought { outcome, attempts: Arc::clone(&own) }
+        });
         let Some((brought, shared)) = self.flights.share(key, limit.at, is_good, fly).await else {
             return Err(Fault::OutOfTime { deadline: limit.whose, may_have_been_applied: subject.is_write() });
         };
@@ -310,7 +312,8 @@ impl Stages {
             deadline: limit.at,
         };
         // Nothing has been sent yet, so a write without a caller need not be made either.
-        let asking = gone.run_until_cancelled(self.quota.admit(demand));
+        let asking = pin!(self.quota.admit(demand));
+        let asking = pin!(gone.run_until_cancelled(asking));
         // A call that takes over when its time is over is out of time, whatever the quota.
         let out_of_time = |deadline| Fault::OutOfTime { deadline, may_have_been_applied: false };
         let admitted = limit.bound(&self.given_up, asking).await.map_err(out_of_time)?.ok_or(Fault::CallerGone)?;
@@ -348,9 +351,8 @@ impl Stages {
         }
         // 7 AWS
         let _noted = is_write.then(|| self.flights.begin_write());
-        // On the heap: in a debug build every hand that a future of the SDK's size goes through costs the stack as much
-        // again, and where credentials must be fetched too, a thread's stack was not enough.
-        let call = limit.bound(&self.given_up, Box::pin(operation.call(&self.aws, permit, context)));
+        let call = pin!(operation.call(&self.aws, permit, context));
+        let call = limit.bound(&self.given_up, call);
         let in_time = attempts.watch(call).await.map_err(out_of_time)?;
         in_time.map_err(|fault| Fault::Upstream(Box::new(fault)))
     }

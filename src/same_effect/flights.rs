@@ -3,7 +3,6 @@
 use std::{
     any::Any,
     collections::{HashMap, hash_map::Entry},
-    pin::pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -67,10 +66,9 @@ impl Flights {
         key: Option<Key>,
         deadline: Instant,
         is_good: impl Fn(&T) -> bool,
-        make: impl Future<Output = T>,
+        mut make: impl Future<Output = T> + Unpin,
     ) -> Option<(T, Share)> {
         let Some(Key(key)) = key else { return Some((make.await, Share::Made)) };
-        let mut make = pin!(make);
         loop {
             match self.board(key) {
                 Seat::First(landing) => {

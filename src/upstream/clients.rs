@@ -146,18 +146,22 @@ impl Upstream {
 
     /// Awaits a call of the SDK's and says in our words how it failed.
     ///
+    /// On the heap: a call of the SDK's has some five kilobytes, and each hand that it goes through would copy it, or, in a
+    /// debug build, cost the stack as much again.
+    ///
     /// # Errors
     /// When it failed.
-    pub async fn send<T, E>(
+    pub fn send<T, E>(
         &self,
         action: Action,
         region: &Region,
         call: impl Future<Output = Result<T, SdkError<E, HttpResponse>>>,
-    ) -> Result<T, UpstreamFault>
+    ) -> impl Future<Output = Result<T, UpstreamFault>>
     where
         E: std::error::Error + Send + Sync + 'static,
     {
-        call.await.map_err(|error| classify::fault(action, region, &error))
+        let call = Box::pin(call);
+        async move { call.await.map_err(|error| classify::fault(action, region, &error)) }
     }
 }
 
