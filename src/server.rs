@@ -8,6 +8,7 @@ mod complete;
 mod connections;
 mod front;
 mod listen;
+mod pieces;
 mod tls;
 
 use std::{io, pin::pin, sync::Arc, time::Duration};

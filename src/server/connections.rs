@@ -12,6 +12,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use super::pieces::InOnePiece;
 use super::{
     front::Front,
     listen::{Listener, Stream},
@@ -106,7 +107,7 @@ where
         .max_header_list_size(HEADER_BYTES_MAX)
         .keep_alive_interval(KEEPALIVE_INTERVAL)
         .keep_alive_timeout(KEEPALIVE_TIMEOUT);
-    let served = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(front));
+    let served = http.serve_connection(InOnePiece(TokioIo::new(stream)), TowerToHyperService::new(front));
     tokio::pin!(served);
     let ended = tokio::select! {
         ended = &mut served => ended,
