@@ -4,6 +4,7 @@ mod summary;
 
 use std::{fmt::Display, io::Write as _, net::SocketAddr, path::Path, sync::Arc};
 
+use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use zeroize::Zeroizing;
@@ -138,6 +139,7 @@ pub async fn serve(config: Config, parts: Parts) -> Result<bool, AnyError> {
 
     let server = Server::bind(config.server.clone()).await?;
     tracing::info!(listen = server.address(), admin_listen = server.admin_address(), "listening");
+    warm_randomness();
     for EndpointOverride { service, url } in &endpoints {
         tracing::warn!(service, endpoint = url, "AWS is called at another endpoint than its own");
     }
@@ -198,6 +200,13 @@ pub async fn fake_aws(listen: SocketAddr, settings: Settings) -> Result<bool, An
     tracing::info!(listen = %fake.local_addr(), "listening");
     fake.serve(stop.cancelled_owned()).await?;
     Ok(true)
+}
+
+/// aws-lc's generator gathers entropy for some 30 ms when it is first used: not before the server listens, and not in the
+/// middle of the first TLS handshake.
+fn warm_randomness() {
+    // If it fails, the handshakes will, and say so.
+    drop(tokio::task::spawn_blocking(|| SystemRandom::new().fill(&mut [0])));
 }
 
 /// Cancelled by SIGTERM (an orchestrator's) and SIGINT (a person's).

@@ -2,10 +2,8 @@
 
 use std::fmt;
 
-use aws_lc_rs::{
-    hmac,
-    rand::{SecureRandom, SystemRandom},
-};
+use aws_lc_rs::hmac;
+use rand::{TryRngCore as _, rngs::OsRng};
 use serde::{Serialize, Serializer};
 use zeroize::Zeroizing;
 
@@ -58,9 +56,10 @@ impl Fingerprinter {
     ///
     /// # Errors
     /// When the operating system gives no randomness.
-    pub fn of_this_process() -> Result<Self, aws_lc_rs::error::Unspecified> {
+    pub fn of_this_process() -> Result<Self, rand::rand_core::OsError> {
         let mut key = Zeroizing::new([0_u8; 32]);
-        SystemRandom::new().fill(&mut *key)?;
+        // Not aws-lc's generator, whose first use takes 30 ms, which the start would have to wait for.
+        OsRng.try_fill_bytes(&mut *key)?;
         Ok(Self::with_key(&*key))
     }
 
