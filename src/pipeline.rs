@@ -259,7 +259,7 @@ impl Stages {
         // 4 the same effect: other content under a known id is refused, an equal call in flight is waited for
         let request_id = subject.intent.and_then(Intent::request_id).map(Name::RequestId);
         let transport = arrival.is_id_given.then_some(Name::Transport(&arrival.request_id));
-        let likeness = Likeness { caller, action: O::ACTION, name: request_id.or(transport), content: says };
+        let likeness = Likeness { caller, action: O::ACTION, name: request_id.or(transport), content: &says };
         if subject.is_write() && self.request_ids.is_reused(&likeness) {
             return Err(Fault::RequestIdReused);
         }
@@ -271,10 +271,12 @@ impl Stages {
             _ => true,
         };
         let key = self.flights.key(&likeness, attempts.session_name()).filter(|_| !subject.validate_only());
-        // What is handed on here and below is pinned, or each hand that it goes through would copy it and have its size.
+        let derived_token = if subject.is_write() { likeness.client_token() } else { None };
+        // The message itself is not kept while the call waits.
+        drop(says);
         let own = Arc::clone(attempts);
+        // What is handed on here and below is pinned, or each hand that it goes through would copy it and have its size.
         let fly = pin!(async {
-            let derived_token = if subject.is_write() { likeness.client_token() } else { None };
             let context = CallContext { caller, began: arrival.at, deadline: limit.at, derived_token };
             // 5 the quota: what cannot be sent in time is not sent
             let asked = Instant::now();

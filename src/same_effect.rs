@@ -6,6 +6,8 @@
 mod flights;
 mod request_ids;
 
+use std::{fmt, sync::OnceLock};
+
 use aws_lc_rs::digest::{Context, SHA256};
 use prost::Message;
 use zeroize::Zeroizing;
@@ -22,15 +24,27 @@ use crate::{
 /// SHA-256: of different contents no two are the same, whoever chose them.
 type Digest = [u8; 32];
 
-/// What a request says, as a hash.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Content(Digest);
+/// What a request says, as a hash that is made when it is first asked for: calls that are refused, and writes that nobody has
+/// named, need none. Holds the whole message, so it is not kept for long.
+pub struct Content {
+    bytes: Zeroizing<Vec<u8>>,
+    hash: OnceLock<Digest>,
+}
 
 impl Content {
     /// Of a decoded message. Its maps have an order, so equal messages have equal bytes.
     pub fn of(message: &impl Message) -> Self {
-        let bytes = Zeroizing::new(message.encode_to_vec());
-        Self(digest(&[&bytes]))
+        Self { bytes: Zeroizing::new(message.encode_to_vec()), hash: OnceLock::new() }
+    }
+
+    fn hash(&self) -> &Digest {
+        self.hash.get_or_init(|| digest(&[&self.bytes]))
+    }
+}
+
+impl fmt::Debug for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Content").finish_non_exhaustive()
     }
 }
 
@@ -53,14 +67,20 @@ pub struct Likeness<'a> {
     /// Its name, if it has one.
     pub name: Option<Name<'a>>,
     /// What it says.
-    pub content: Content,
+    pub content: &'a Content,
 }
 
 impl Likeness<'_> {
     /// What equal calls of one caller share; without a name no two calls are the same.
     fn key(&self) -> Option<Digest> {
         let (kind, name) = self.name?.parts();
-        Some(digest(&[self.caller.id().as_bytes(), self.action.grpc_method().as_bytes(), kind, name, &self.content.0]))
+        Some(digest(&[
+            self.caller.id().as_bytes(),
+            self.action.grpc_method().as_bytes(),
+            kind,
+            name,
+            self.content.hash(),
+        ]))
     }
 
     /// The token that tells AWS that repetitions of this call are the same call, in every replica.
@@ -69,7 +89,7 @@ impl Likeness<'_> {
     /// that is used more than once, so the content is part of the token.
     pub fn client_token(&self) -> Option<ClientToken> {
         let (kind, name) = self.name?.parts();
-        let content: &[u8] = if let Some(Name::Transport(_)) = self.name { &self.content.0 } else { &[] };
+        let content: &[u8] = if let Some(Name::Transport(_)) = self.name { self.content.hash() } else { &[] };
         let token = digest(&[
             b"idp-proxy client token 1",
             self.caller.id().as_bytes(),

@@ -43,7 +43,7 @@ impl Flights {
     fn key_of_read(&self, call: &Likeness<'_>, session: Option<&SessionName>) -> Digest {
         let writes = self.writes.load(Ordering::Acquire).to_be_bytes();
         let session = session.map(SessionName::as_str).unwrap_or_default().as_bytes();
-        digest(&[b"read", call.action.grpc_method().as_bytes(), &call.content.0, &writes, session])
+        digest(&[b"read", call.action.grpc_method().as_bytes(), call.content.hash(), &writes, session])
     }
 
     /// What makes other calls equal to this one; nothing does where none may be.

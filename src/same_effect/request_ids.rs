@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use moka::sync::Cache;
 
-use super::{Content, Digest, Likeness, Name, digest};
+use super::{Digest, Likeness, Name, digest};
 
 /// As long as a create is taken for the one that an earlier call made.
 const KEPT: Duration = Duration::from_mins(10);
@@ -13,7 +13,7 @@ const IDS_MAX: u64 = 100_000;
 
 /// The ids that this process has seen. Another replica has its own: only AWS's tokens reach further.
 #[derive(Debug)]
-pub struct RequestIds(Cache<Digest, Content>);
+pub struct RequestIds(Cache<Digest, Digest>);
 
 impl Default for RequestIds {
     fn default() -> Self {
@@ -26,6 +26,6 @@ impl RequestIds {
     pub fn is_reused(&self, call: &Likeness<'_>) -> bool {
         let Some(Name::RequestId(id)) = call.name else { return false };
         let key = digest(&[call.caller.id().as_bytes(), call.action.grpc_method().as_bytes(), id.as_str().as_bytes()]);
-        self.0.get_with(key, || call.content) != call.content
+        self.0.get_with(key, || *call.content.hash()) != *call.content.hash()
     }
 }
