@@ -23,7 +23,7 @@ use idp_proxy::{
 use tikv_jemallocator::Jemalloc;
 use tokio::runtime::{Builder, Runtime};
 
-/// A call allocates a thousand times, and calls at once mix what they free: glibc's allocator takes several times as long.
+/// A call allocates a thousand times, and calls at once mix what they free: the lists of glibc's allocator grow long then.
 #[global_allocator]
 static ALLOCATOR: Jemalloc = Jemalloc;
 
