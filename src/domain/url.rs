@@ -99,6 +99,15 @@ mod tests {
     }
 
     #[test]
+    fn a_url_has_the_characters_of_rfc_3986_and_no_other() {
+        for byte in 0..=u8::MAX {
+            let is_legible = byte.is_ascii_alphanumeric() || b"-._~:/?#[]@!$&'()*+,;=%".contains(&byte);
+            let text = format!("https://idp.example/{}", char::from(byte));
+            assert_eq!(https_host(&text).is_ok(), is_legible, "{text:?}");
+        }
+    }
+
+    #[test]
     fn hosts_are_lower_case_and_without_a_trailing_dot() {
         for (text, host) in [
             ("https://idp.example", "idp.example"),

@@ -12,10 +12,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::pieces::InOnePiece;
 use super::{
     front::Front,
     listen::{Listener, Stream},
+    pieces::InOnePiece,
     tls::Tls,
 };
 use crate::identity::{Certificate, Peer};
