@@ -10,6 +10,7 @@ use idp_proxy::{
 };
 use prost::bytes::Bytes;
 use tokio::{
+    net::TcpStream,
     sync::Semaphore,
     task::JoinSet,
     time::{Duration, Instant},
@@ -50,6 +51,11 @@ async fn draining(proxy: &Proxy) {
     proxy.log_line(|line| (line.get("message")? == "draining").then_some(())).await;
 }
 
+/// Waits until the proxy takes no connection any more: it says that it drains before its delay, and refuses calls after it.
+async fn closed(proxy: &Proxy) {
+    eventually("no more connections", async || TcpStream::connect(&proxy.address).await.err().map(drop)).await;
+}
+
 #[tokio::test]
 async fn a_call_in_flight_is_finished_and_new_ones_are_sent_elsewhere() {
     let (aws, gate) = held().await;
@@ -67,6 +73,7 @@ async fn a_call_in_flight_is_finished_and_new_ones_are_sent_elsewhere() {
     draining(&proxy).await;
     assert_eq!(watch.message().await.unwrap().unwrap().status(), ServingStatus::NotServing);
     assert_eq!((get(&proxy.admin, "/readyz").await.0, get(&proxy.admin, "/livez").await.0), (503, 200));
+    closed(&proxy).await;
     // Refused with PROXY_DRAINING, or not even sent, since the connection was told to go: tonic calls that cancelled.
     let refused = client.list_identity_providers(list()).await.err().expect("a refusal");
     assert!([Code::Unavailable, Code::Cancelled].contains(&refused.code()), "{refused:?}");
