@@ -83,13 +83,12 @@ impl Fingerprinter {
 }
 
 /// Bytes as lower-case hexadecimal digits.
-pub(crate) fn hex<'a>(bytes: impl Iterator<Item = &'a u8>) -> String {
-    bytes.fold(String::new(), |mut hex, byte| {
-        for digit in [byte >> 4, byte & 0xf] {
-            hex.extend(char::from_digit(digit.into(), 16));
-        }
-        hex
-    })
+pub(crate) fn hex<'a>(bytes: impl ExactSizeIterator<Item = &'a u8>) -> String {
+    let mut hex = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        hex.extend([byte >> 4, byte & 0xf].into_iter().filter_map(|digit| char::from_digit(digit.into(), 16)));
+    }
+    hex
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //!
 //! It is worth what its sender is worth: believed from trusted peers only, and refused, not ignored, from others.
 
-use std::{fmt, str::FromStr};
+use std::{borrow::Cow, fmt, str::FromStr};
 
 use http::HeaderMap;
 use ipnet::IpNet;
@@ -128,15 +128,15 @@ pub(super) fn identify(mesh: Option<&Mesh>, peer: &Peer, headers: &HeaderMap) ->
 fn forwarded(values: &[&str]) -> Result<Caller, &'static str> {
     let malformed = "x-forwarded-client-cert cannot be read";
     // Several headers of one name are one list (RFC 9110, 5.3).
-    let elements = elements(&values.join(",")).ok_or(malformed)?;
-    let last = elements.last().ok_or(malformed)?;
+    let values = values.join(",");
+    let last = last_element(&values).ok_or(malformed)?;
     let mut ids = last.iter().filter(|(key, _)| key.eq_ignore_ascii_case("uri")).map(|(_, value)| value);
     let id = ids.next().filter(|id| !id.is_empty()).ok_or("x-forwarded-client-cert has no URI in its last element")?;
     if ids.next().is_some() {
         return Err("x-forwarded-client-cert has more than one URI in its last element");
     }
     let domain = spiffe::trust_domain(id).ok_or("x-forwarded-client-cert has a malformed SPIFFE id")?;
-    Ok(Caller::new(id.clone(), Proof::Mesh, Some(domain.to_owned())))
+    Ok(Caller::new(id.to_string(), Proof::Mesh, Some(domain.to_owned())))
 }
 
 /// `name.namespace.serviceaccount.identity.…`: a DNS name.
@@ -152,54 +152,50 @@ fn linkerd(values: &[&str]) -> Result<Caller, &'static str> {
     if is_name { Ok(Caller::new((*id).to_owned(), Proof::Mesh, None)) } else { Err("l5d-client-id is not a name") }
 }
 
-type Element = Vec<(String, String)>;
-
-/// Envoy's grammar: elements with commas between, pairs with semicolons, values quoted where they hold `,` `;` or `=`,
-/// quotes in them as `\"`. Anything else is malformed as a whole.
-fn elements(text: &str) -> Option<Vec<Element>> {
-    let (mut elements, mut element) = (Vec::new(), Element::new());
-    let mut rest = text.chars().peekable();
+/// The pairs of the last element by Envoy's grammar: elements with commas between, pairs with semicolons, values quoted
+/// where they hold `,` `;` or `=`, quotes in them as `\"`. Anything else, wherever it is, makes the whole malformed.
+fn last_element(text: &str) -> Option<Vec<(&str, Cow<'_, str>)>> {
+    let mut element = Vec::new();
+    let mut rest = text;
     loop {
-        let mut key = String::new();
-        loop {
-            match rest.next()? {
-                '=' => break,
-                letter if letter.is_ascii_alphanumeric() => key.push(letter),
-                // Optional white space after a comma.
-                ' ' | '\t' if key.is_empty() => {}
-                _ => return None,
-            }
-        }
-        if key.is_empty() {
+        let (key, after) = rest.split_once('=')?;
+        // Optional white space after a comma.
+        let key = key.trim_start_matches([' ', '\t']);
+        if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
             return None;
         }
-        let mut value = String::new();
-        let quoted = rest.next_if_eq(&'"').is_some();
-        if quoted {
-            loop {
-                match rest.next()? {
-                    '"' => break,
-                    '\\' => value.push(rest.next()?),
-                    letter => value.push(letter),
-                }
-            }
-        }
-        let end = loop {
-            match rest.next() {
-                None => break None,
-                Some(end @ (',' | ';')) => break Some(end),
-                Some(_) if quoted => return None,
-                Some('"') => return None,
-                Some(letter) => value.push(letter),
-            }
-        };
+        let (value, after) = after.strip_prefix('"').map_or_else(|| plain(after), quoted)?;
         element.push((key, value));
-        if end != Some(';') {
-            elements.push(std::mem::take(&mut element));
+        let mut after = after.chars();
+        match after.next() {
+            None => return Some(element),
+            Some(';') => {}
+            Some(',') => element.clear(),
+            Some(_) => return None,
         }
-        if end.is_none() {
-            return Some(elements);
+        rest = after.as_str();
+    }
+}
+
+/// A value up to what ends it, and that.
+fn plain(text: &str) -> Option<(Cow<'_, str>, &str)> {
+    let (value, after) = text.split_at_checked(text.find([',', ';', '"']).unwrap_or(text.len()))?;
+    Some((Cow::Borrowed(value), after))
+}
+
+/// A value up to its closing quote, and what follows that.
+fn quoted(text: &str) -> Option<(Cow<'_, str>, &str)> {
+    let mut value = String::new();
+    let mut rest = text;
+    loop {
+        let (plain, end) = rest.split_at_checked(rest.find(['"', '\\'])?)?;
+        value.push_str(plain);
+        let mut end = end.chars();
+        if end.next()? == '"' {
+            return Some((Cow::Owned(value), end.as_str()));
         }
+        value.push(end.next()?);
+        rest = end.as_str();
     }
 }
 
@@ -259,6 +255,9 @@ mod tests {
             &format!("URI={ID};URI=spiffe://prod.example/other"),
             &format!("URI=\"{ID}"),
             &format!("URI=\"{ID}\"x"),
+            &format!("URI={ID}\""),
+            &format!("Subject=\"a\\\";URI={ID}"),
+            &format!("Subject=\"a;URI={ID}\\"),
             &format!("URI={ID},Hash=abc"),
             "URI=https://prod.example/x",
             "URI=spiffe://prod.example",
