@@ -12,6 +12,7 @@ mod identity;
 mod measure;
 mod response;
 mod session;
+mod user_agent;
 
 pub use self::{
     accounts::AccountSection,

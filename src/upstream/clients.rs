@@ -20,6 +20,7 @@ use super::{
     guard,
     identity::CallersSession,
     measure::Measure,
+    user_agent::KeptUserAgent,
 };
 use crate::{
     domain::{AccountId, Action, PortalArn, Region, Repeat, Resource, Service, SessionName, UserPoolId},
@@ -112,6 +113,7 @@ impl Upstream {
         get_or_make(&self.cognito, &(place(account, region), only_if_not_executed), || {
             let mut config = cognito::config::Builder::from(&self.sdk)
                 .region(SdkRegion::new(region.as_str().to_owned()))
+                .interceptor(KeptUserAgent::default())
                 .interceptor(Watch)
                 .interceptor(self.measure(Service::Cognito, region))
                 .retry_classifier(RetryRule { only_if_not_executed });
@@ -131,6 +133,7 @@ impl Upstream {
         get_or_make(&self.workspacesweb, &place(account, region), || {
             let mut config = workspacesweb::config::Builder::from(&self.sdk)
                 .region(SdkRegion::new(region.as_str().to_owned()))
+                .interceptor(KeptUserAgent::default())
                 .interceptor(Watch)
                 .interceptor(self.measure(Service::WorkspacesWeb, region))
                 .retry_classifier(RetryRule { only_if_not_executed: false });

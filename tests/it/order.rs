@@ -1,6 +1,6 @@
 //! The order of a call, for every RPC: identity, then all mistakes of the message at once, then exactly one request.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use tonic::{Code, Status, client::Grpc};
@@ -112,6 +112,39 @@ async fn valid_request_is_exactly_one_request_at_aws_that_says_the_same() {
         let seen = aws.seen();
         assert_eq!(seen.len(), 1, "{}", rpc.action);
         check(&rpc, &seen[0]);
+    }
+}
+
+/// The SDK makes these headers for a client's first call and the proxy keeps them: they are the same in every later one.
+#[tokio::test]
+async fn every_request_says_once_in_the_sdks_words_what_sends_it() {
+    let aws = aws().await;
+    let proxy = Proxy::against(&aws.endpoint, &[]).await;
+    let channel = proxy.channel().await;
+    let mut said: BTreeMap<&str, BTreeSet<Vec<String>>> = BTreeMap::new();
+    for rpc in rpcs::all() {
+        aws.now(rpc.answer());
+        for _ in 0..2 {
+            rpc.call(channel.clone()).await.unwrap();
+        }
+        for seen in aws.seen() {
+            let of = |wanted: &str| {
+                let mut values = seen.headers.iter().filter(|(name, _)| name == wanted).map(|(_, value)| value.clone());
+                let value = values.next().unwrap_or_else(|| panic!("{}: no {wanted}", rpc.action));
+                assert_eq!(values.next(), None, "{}: {wanted}", rpc.action);
+                value
+            };
+            said.entry(rpc.action.service().aws_name())
+                .or_default()
+                .insert(vec![of("user-agent"), of("x-amz-user-agent")]);
+        }
+    }
+    for (service, api) in [("cognito-idp", "api/cognitoidentityprovider/"), ("workspaces-web", "api/workspacesweb/")] {
+        let [one] = &said[service].iter().collect::<Vec<_>>()[..] else { panic!("{service}: {said:?}") };
+        let (first, second) = (&one[0], &one[1]);
+        assert!(first.starts_with("aws-sdk-rust/") && first.contains("app/idp-proxy"), "{first}");
+        assert!(second.starts_with("aws-sdk-rust/") && second.contains(api), "{second}");
+        assert!(second.contains("app/idp-proxy"), "{second}");
     }
 }
 
