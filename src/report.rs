@@ -3,8 +3,6 @@
 
 use std::time::Duration;
 
-use tracing::field::display;
-
 use crate::{
     domain::Action,
     fault::Fault,
@@ -85,8 +83,8 @@ impl Report<'_> {
             attempts = self.attempts(),
             quota_wait_ms = self.quota_wait_ms(),
             elapsed_ms = millis(self.elapsed),
-            trace_id = self.trace.trace_id().map(display),
-            span_id = self.trace.span_id().map(display),
+            trace_id = self.trace.trace_id(),
+            span_id = self.trace.span_id(),
             "call"
         );
     }
@@ -111,8 +109,8 @@ impl Report<'_> {
                     attempts = self.attempts(),
                     quota_wait_ms = self.quota_wait_ms(),
                     elapsed_ms = millis(self.elapsed),
-                    trace_id = self.trace.trace_id().map(display),
-                    span_id = self.trace.span_id().map(display),
+                    trace_id = self.trace.trace_id(),
+                    span_id = self.trace.span_id(),
                     fault = %fault,
                     "call"
                 )
@@ -125,7 +123,7 @@ impl Report<'_> {
 /// A call whose caller went away before its answer. A write that has begun goes on and leaves its own line.
 pub fn cancelled(action: Action, request_id: &str, elapsed: Duration, trace: &CallTrace, is_going_on: bool) {
     let (method, elapsed_ms) = (action.grpc_method(), millis(elapsed));
-    let (trace_id, span_id) = (trace.trace_id().map(display), trace.span_id().map(display));
+    let (trace_id, span_id) = (trace.trace_id(), trace.span_id());
     if is_going_on {
         tracing::info!(method, request_id, elapsed_ms, trace_id, span_id, "the caller went away; its write goes on");
     } else {
@@ -140,7 +138,7 @@ pub fn refused(action: Option<Action>, fault: &Fault, about: &About<'_>, metrics
     trace.note("idp_proxy.request_id", || Some(about.request_id.to_owned()));
     trace.note("idp_proxy.reason", || Some(reason));
     let (method, request_id) = (action.map(Action::grpc_method), about.request_id);
-    let (trace_id, span_id) = (trace.trace_id().map(display), trace.span_id().map(display));
+    let (trace_id, span_id) = (trace.trace_id(), trace.span_id());
     tracing::info!(method, reason, request_id, trace_id, span_id, %fault, "call refused");
 }
 

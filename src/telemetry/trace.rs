@@ -11,12 +11,13 @@ use std::{borrow::Cow, sync::Arc};
 use http::HeaderMap;
 use opentelemetry::{
     Context, KeyValue, Value,
-    trace::{SpanBuilder, SpanId, SpanKind, Status as Health, TraceContextExt as _, TraceFlags, TraceId, Tracer as _},
+    trace::{SpanBuilder, SpanKind, Status as Health, TraceContextExt as _, TraceFlags, Tracer as _},
 };
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 
 pub use self::export::OtlpTarget;
 use super::{AttemptOutcome, Metrics};
+use crate::domain::hex;
 
 /// Codes that a server's span counts as errors; the others are the caller's affair (semantic conventions for gRPC).
 const ERRORS: [&str; 6] = ["UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"];
@@ -80,15 +81,15 @@ struct Traced {
 }
 
 impl CallTrace {
-    /// The id of the trace, for the log.
-    pub fn trace_id(&self) -> Option<TraceId> {
-        self.0.as_ref().map(|traced| traced.context.span().span_context().trace_id())
+    /// The id of the trace, for the log: 32 hexadecimal digits.
+    pub fn trace_id(&self) -> Option<String> {
+        self.0.as_ref().map(|traced| hex(traced.context.span().span_context().trace_id().to_bytes().iter()))
     }
 
-    /// The id of the call's own span.
-    pub fn span_id(&self) -> Option<SpanId> {
+    /// The id of the call's own span, for the log: 16 hexadecimal digits.
+    pub fn span_id(&self) -> Option<String> {
         let own = self.0.as_ref().filter(|traced| traced.tracer.is_some())?;
-        Some(own.context.span().span_context().span_id())
+        Some(hex(own.context.span().span_context().span_id().to_bytes().iter()))
     }
 
     /// Adds an attribute to the call's span, if it will be sent anywhere.

@@ -9,6 +9,7 @@ use opentelemetry::{
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 
 use super::is_sampled;
+use crate::domain::hex;
 
 const TRACEPARENT: &str = "traceparent";
 const TRACESTATE: &str = "tracestate";
@@ -68,12 +69,12 @@ impl Extractor for Carrier<'_> {
 pub(super) fn headers(context: &Context) -> [(&'static str, String); 2] {
     let span = context.span();
     let place = span.span_context();
-    let (trace, parent) = (place.trace_id().to_string(), place.span_id().to_string());
-    let sampled = u8::from(is_sampled(place.trace_flags()));
+    let (trace, parent) = (hex(place.trace_id().to_bytes().iter()), hex(place.span_id().to_bytes().iter()));
+    let sampled = if is_sampled(place.trace_flags()) { "1" } else { "0" };
     let (time, rest) = trace.split_at_checked(8).unwrap_or_default();
     [
-        ("x-amzn-trace-id", format!("Root=1-{time}-{rest};Parent={parent};Sampled={sampled}")),
-        (TRACEPARENT, format!("00-{trace}-{parent}-0{sampled}")),
+        ("x-amzn-trace-id", ["Root=1-", time, "-", rest, ";Parent=", &parent, ";Sampled=", sampled].concat()),
+        (TRACEPARENT, ["00-", &trace, "-", &parent, "-0", sampled].concat()),
     ]
 }
 
