@@ -65,15 +65,24 @@ pub(crate) fn print() {
 
 /// The median cost of a call, in microseconds.
 fn cost(calls: usize, mut call: impl FnMut(usize)) -> f64 {
-    let rounds = (0..ROUNDS).map(|round| {
-        let before = own_cpu();
-        for at in 0..calls {
-            call(round * calls + at);
+    let [cost] = costs(calls, |_, at| call(at));
+    cost
+}
+
+/// The median cost of a call at each point of a curve. Their rounds are interleaved: a machine that grows busy changes all points.
+fn costs<const POINTS: usize>(calls: usize, mut call: impl FnMut(usize, usize)) -> [f64; POINTS] {
+    let mut rounds = [const { Vec::new() }; POINTS];
+    for round in 0..ROUNDS {
+        for (point, rounds) in rounds.iter_mut().enumerate() {
+            let before = own_cpu();
+            for at in 0..calls {
+                call(point, round * calls + at);
+            }
+            let calls = u32::try_from(calls).unwrap();
+            rounds.push(own_cpu().saturating_sub(before).as_secs_f64() * 1e6 / f64::from(calls));
         }
-        let calls = u32::try_from(calls).unwrap();
-        own_cpu().saturating_sub(before).as_secs_f64() * 1e6 / f64::from(calls)
-    });
-    Spread::of(rounds.collect()).median
+    }
+    rounds.map(|rounds| Spread::of(rounds).median)
 }
 
 /// Bytes of SAML metadata; the last is the most that the API takes.
@@ -147,23 +156,25 @@ const COUNTS: [usize; 5] = [1, 10, 100, 1000, 10_000];
 
 fn policies_seen(runtime: &Runtime) -> Curve {
     let (scratch, caller, operation) = (Scratch::new(), caller(runtime, work::CALLER), create(0));
-    let points = COUNTS.map(|count| {
-        let policy = policy(&scratch, count);
-        (count, cost(2000, |_| drop(black_box(policy.authorize(&caller, &operation.subject()).expect("allowed")))))
+    let policies = COUNTS.map(|count| policy(&scratch, count));
+    let costs: [f64; COUNTS.len()] = costs(2000, |point, _| {
+        drop(black_box(policies[point].authorize(&caller, &operation.subject()).expect("allowed")));
     });
-    Curve { name: "A decision on facts seen before", unit: "policies", points: points.into() }
+    Curve { name: "A decision on facts seen before", unit: "policies", points: COUNTS.into_iter().zip(costs).collect() }
 }
 
 fn policies_new(runtime: &Runtime) -> Curve {
     let (scratch, caller) = (Scratch::new(), caller(runtime, work::CALLER));
     let operations: Vec<Create> = (0..500 * ROUNDS).map(create).collect();
-    let points = COUNTS.map(|count| {
-        let policy = policy(&scratch, count);
-        let decide =
-            |at: usize| drop(black_box(policy.authorize(&caller, &operations[at].subject()).expect("allowed")));
-        (count, cost(500, decide))
+    let policies = COUNTS.map(|count| policy(&scratch, count));
+    let costs: [f64; COUNTS.len()] = costs(500, |point, at| {
+        drop(black_box(policies[point].authorize(&caller, &operations[at].subject()).expect("allowed")));
     });
-    Curve { name: "A decision on facts not seen before", unit: "policies", points: points.into() }
+    Curve {
+        name: "A decision on facts not seen before",
+        unit: "policies",
+        points: COUNTS.into_iter().zip(costs).collect(),
+    }
 }
 
 /// So many callers take turns, each with its own policy: the memory of decisions and of policies that fit.
