@@ -11,13 +11,12 @@ use crate::{
     load::Caller,
     others,
     process::{Aws, Process, Ready, Scratch, this_program},
+    released::released,
     work::{self, Work},
 };
 
 /// The core of the contender; the caller and the fake AWS have the other one.
 const CORE: usize = 0;
-/// The proxy, as built with this program.
-const BINARY: &str = env!("CARGO_BIN_EXE_idp-proxy");
 /// Policies that ours decides by.
 const POLICIES: usize = 100;
 
@@ -26,6 +25,7 @@ pub(crate) enum Contender {
     Direct,
     Echo,
     Naive,
+    NaiveReleased,
     Ours,
     Envoy,
     Node,
@@ -33,14 +33,15 @@ pub(crate) enum Contender {
 }
 
 impl Contender {
-    pub(crate) const ALL: [Self; 7] =
-        [Self::Direct, Self::Echo, Self::Naive, Self::Ours, Self::Envoy, Self::Node, Self::Python];
+    pub(crate) const ALL: [Self; 8] =
+        [Self::Direct, Self::Echo, Self::Naive, Self::NaiveReleased, Self::Ours, Self::Envoy, Self::Node, Self::Python];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Direct => "aws-sdk-rust, no gRPC",
             Self::Echo => "bare tonic echo, no AWS",
             Self::Naive => "naive: tonic + aws-sdk-rust",
+            Self::NaiveReleased => "naive, built like idp-proxy",
             Self::Ours => "idp-proxy",
             Self::Envoy => "Envoy 1.40",
             Self::Node => "Node: grpc-js + AWS SDK v3",
@@ -66,7 +67,7 @@ impl Contender {
     /// The program's file, where it is one.
     pub(crate) fn binary(self) -> Option<PathBuf> {
         match self {
-            Self::Ours => Some(BINARY.into()),
+            Self::Ours => Some(released().proxy.clone()),
             Self::Envoy => Some(others::envoy_binary()),
             _ => None,
         }
@@ -78,7 +79,12 @@ impl Contender {
             Self::Direct => (this_program(&["direct"]), Ready::Line),
             Self::Echo => (this_program(&["echo"]), Ready::Line),
             Self::Naive => (this_program(&["naive"]), Ready::Line),
-            Self::Ours => (ours(Path::new(BINARY), scratch, &name, aws), Ready::Log),
+            Self::NaiveReleased => {
+                let mut naive = Command::new(&released().speed);
+                naive.arg("naive");
+                (naive, Ready::Line)
+            }
+            Self::Ours => (ours(&released().proxy, scratch, &name, aws), Ready::Log),
             Self::Envoy => others::envoy(scratch, aws),
             Self::Node => (others::node(), Ready::Line),
             Self::Python => (others::python(scratch), Ready::Line),

@@ -23,6 +23,7 @@ mod load;
 mod others;
 mod plot;
 mod process;
+mod released;
 mod scale;
 mod served;
 mod side_by_side;

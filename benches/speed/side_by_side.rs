@@ -9,6 +9,7 @@ use crate::{
     contender::{Contender, Running},
     others, plot,
     process::{Aws, Scratch},
+    released::released,
     table::{self, Figures, Size, Spread},
     work::Work,
 };
@@ -28,6 +29,7 @@ const LOADED_CALLS: usize = 10_000;
 
 pub(crate) fn print() {
     others::install();
+    released();
     on_one_core(measure());
 }
 

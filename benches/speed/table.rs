@@ -173,7 +173,9 @@ impl Figures {
             };
             writeln!(text, "| {name} | {relation} {bound} | {:.2}{range} | {met} |", found.median)?;
         }
-        Ok(())
+        let alike = self.ratio(cell(Ours, CREATE_64), cell(Contender::NaiveReleased, CREATE_64));
+        let Spread { median, least, most } = alike;
+        writeln!(text, "\nCPU of a create / naive built like idp-proxy, 64 at once: {median:.2} ({least:.2}-{most:.2})")
     }
 }
 
