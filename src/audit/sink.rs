@@ -15,8 +15,8 @@ use super::AuditSink;
 const LOOK_EVERY: Duration = Duration::from_millis(1);
 /// A write that took longer than this was not to the page cache only, or its thread had to wait for a core.
 const SLOW: Duration = Duration::from_millis(2);
-/// After a slow write the writer's thread does the waiting for so many times its length: of one thread's time a fiftieth
-/// is lost at most, however slow the disk is.
+/// When two writes were slow within so many times the length of the first, the writer's thread does the waiting for so many
+/// times the length of the second: of one thread's time a twenty-fifth is lost at most, however slow the disk is.
 const SLOW_TIMES: u32 = 50;
 
 /// An open sink.
@@ -38,8 +38,35 @@ pub(super) struct Log {
     looked_at: Instant,
     /// Whether the last line was cut off.
     is_torn: bool,
-    /// Until then writing was slow.
-    slow_until: Option<Instant>,
+    slowness: Slowness,
+}
+
+/// What is known of how slow writing is.
+#[derive(Clone, Copy, Debug, Default)]
+struct Slowness {
+    /// Until then another slow write counts.
+    watched_until: Option<Instant>,
+    /// Until then writing is the writer's thread's.
+    handed_over_until: Option<Instant>,
+}
+
+impl Slowness {
+    fn is_handed_over(self, now: Instant) -> bool {
+        self.handed_over_until.is_some_and(|until| now < until)
+    }
+
+    /// Notes how long a write took. One that was slow may have waited for a core, where handing over would cost more of what
+    /// lacks: only a second one is the disk's.
+    fn note(&mut self, begun: Instant, took: Duration) {
+        if took <= SLOW {
+            return;
+        }
+        let until = begun + took.saturating_mul(SLOW_TIMES);
+        if self.watched_until.is_some_and(|watched| begun < watched) {
+            self.handed_over_until = Some(until);
+        }
+        self.watched_until = Some(until);
+    }
 }
 
 impl Sink {
@@ -69,26 +96,25 @@ impl Sink {
     /// Writes a line on a thread that has better things to do, if that is quick; answers whether it is out.
     ///
     /// A write to a file ends in the page cache, in about the time of a hand-over to another thread and a fraction of its
-    /// cost. It can still wait: for a disk that cannot keep up, for a network's. Then one thread waits once, and for
+    /// cost. It can still wait: for a disk that cannot keep up, for a network's. Then one thread waits twice, and for
     /// [`SLOW_TIMES`] the lines go to the writer's thread.
     pub(super) fn write_at_once(&mut self, line: &[u8]) -> bool {
         let Self::File(log) = self else { return false };
         let begun = Instant::now();
-        if !log.is_regular || log.slow_until.is_some_and(|until| begun < until) {
+        if !log.is_regular || log.slowness.is_handed_over(begun) {
             return false;
         }
         // What went wrong the writer meets too, and says.
         let is_out = log.write(line, begun).is_ok();
-        let took = begun.elapsed();
-        log.slow_until = (took > SLOW).then(|| begun + took.saturating_mul(SLOW_TIMES));
+        log.slowness.note(begun, begun.elapsed());
         is_out
     }
 
-    /// As after a slow write.
+    /// As after slow writes.
     #[cfg(test)]
     pub(super) fn was_slow_for_tests(&mut self) {
         if let Self::File(log) = self {
-            log.slow_until = Some(Instant::now() + Duration::from_hours(1));
+            log.slowness.handed_over_until = Some(Instant::now() + Duration::from_hours(1));
         }
     }
 
@@ -113,14 +139,14 @@ impl Log {
             file,
             looked_at: Instant::now(),
             is_torn: false,
-            slow_until: None,
+            slowness: Slowness::default(),
         })
     }
 
     fn write(&mut self, lines: &[u8], now: Instant) -> io::Result<()> {
         if now.saturating_duration_since(self.looked_at) >= LOOK_EVERY {
             if self.is_moved() {
-                *self = Self { slow_until: self.slow_until, ..Self::open(&self.path)? };
+                *self = Self { slowness: self.slowness, ..Self::open(&self.path)? };
             }
             // Only now: as long as the file cannot be opened anew, no line may go to the one that nobody finds.
             self.looked_at = now;
@@ -141,9 +167,29 @@ impl Log {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
+    use std::time::{Duration, Instant};
 
-    use super::{LOOK_EVERY, Log};
+    use super::{LOOK_EVERY, Log, SLOW, SLOW_TIMES, Slowness};
+
+    #[test]
+    fn writing_is_handed_over_after_two_slow_writes_and_for_a_bounded_time() {
+        let begun = Instant::now();
+        let took = 2 * SLOW;
+        let mut slowness = Slowness::default();
+        for (after, took, is_handed_over) in [
+            (Duration::ZERO, SLOW, false),
+            (Duration::ZERO, took, false),
+            // As if the disk were well: quick writes in between change nothing.
+            (took, SLOW, false),
+            // So late that the two have nothing to do with each other.
+            (took * SLOW_TIMES, took, false),
+            (took * (2 * SLOW_TIMES - 1), took, true),
+        ] {
+            slowness.note(begun + after, took);
+            assert_eq!(slowness.is_handed_over(begun + after + took), is_handed_over, "{after:?}");
+        }
+        assert!(!slowness.is_handed_over(begun + took * (3 * SLOW_TIMES - 1)));
+    }
 
     #[test]
     fn while_a_removed_file_cannot_be_made_anew_no_line_counts_as_written() {

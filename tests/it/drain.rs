@@ -90,7 +90,7 @@ async fn a_call_in_flight_is_finished_and_new_ones_are_sent_elsewhere() {
 #[tokio::test]
 async fn until_the_delay_is_over_calls_are_served_and_health_says_that_no_more_should_come() {
     let aws = ScriptedAws::always(Answer::new(200, r#"{"Providers":[]}"#)).await;
-    let proxy = Proxy::against(&aws.endpoint, &[("IDP_PROXY__SERVER__DRAIN_DELAY_MS", "5000")]).await;
+    let proxy = Proxy::against(&aws.endpoint, &[("IDP_PROXY__SERVER__DRAIN_DELAY_MS", "10000")]).await;
     let mut client = proxy.cognito().await;
     let asked = Instant::now();
     proxy.signal("-TERM");
@@ -104,7 +104,7 @@ async fn until_the_delay_is_over_calls_are_served_and_health_says_that_no_more_s
         [client.list_identity_providers(list()).await, proxy.cognito().await.list_identity_providers(list()).await];
     assert!(served.iter().all(Result::is_ok), "{:?}", served.map(Result::err));
     assert_eq!(proxy.ended().await.code(), Some(0));
-    assert!(asked.elapsed() >= Duration::from_secs(5), "nobody is sent away before the delay is over");
+    assert!(asked.elapsed() >= Duration::from_secs(10), "nobody is sent away before the delay is over");
 }
 
 #[tokio::test]
