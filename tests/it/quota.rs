@@ -21,8 +21,8 @@ use tonic_types::StatusExt as _;
 use crate::{
     rpcs::Rpc,
     support::{
-        ANYONE, Answer, FakeAws, Proxy, SANDBOX_USER_POOL, Scratch, ScriptedAws, assert_refused, details, eventually,
-        info, lines_about, metric,
+        ANYONE, Answer, FakeAws, Proxy, SANDBOX_USER_POOL, Scratch, ScriptedAws, allowed, assert_refused, details,
+        eventually, info, lines_about, metric,
     },
 };
 
@@ -281,10 +281,7 @@ async fn reads_that_are_equal_spend_one_request() {
             client.describe_identity_provider(of(&format!("caller{caller}"), describe)).await.map(drop)
         });
     }
-    eventually("all of them in flight", async || {
-        metric(&proxy, "idp_proxy_in_flight").await.filter(|&calls| calls == 20)
-    })
-    .await;
+    allowed(&proxy, 20).await;
     gate.add_permits(1);
     for outcome in calls.join_all().await {
         outcome.unwrap();
@@ -309,13 +306,9 @@ async fn an_equal_call_takes_over_when_the_first_ones_caller_leaves_the_queue() 
     };
     let (mut first, mut second) = (proxy.cognito().await, proxy.cognito().await);
     let leaving = tokio::spawn(async move { first.create_identity_provider(equal()).await });
-    let in_flight = async |wanted: u64| {
-        let calls = async || metric(&proxy, "idp_proxy_in_flight").await.filter(|&calls| calls >= wanted);
-        eventually("calls in flight", calls).await
-    };
-    in_flight(4).await;
+    allowed(&proxy, 4).await;
     let staying = tokio::spawn(async move { second.create_identity_provider(equal()).await });
-    in_flight(5).await;
+    allowed(&proxy, 5).await;
     leaving.abort();
     gate.add_permits(1);
     staying.await.unwrap().expect("it is made for the one who stayed");

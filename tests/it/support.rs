@@ -18,7 +18,7 @@ pub(crate) use self::{
     collector::Collector,
     emulator::Emulator,
     envoy::{Envoy, replaced},
-    guarded::{audit_lines, configured, ended, eventually, lines_about, printed_outcome, within},
+    guarded::{allowed, audit_lines, configured, ended, eventually, lines_about, printed_outcome, within},
     http::{get, get_with, metric, metrics},
     process::{ANYONE, FakeAws, Proxy, SANDBOX_PORTAL, SANDBOX_USER_POOL, repository, tool},
     program::{Scratch, finish, idp_proxy, python},

@@ -11,7 +11,7 @@ use tonic::{Code, Request};
 use super::{count, create, for_many_callers, from, under};
 use crate::{
     rpcs::Rpc,
-    support::{Proxy, SANDBOX_USER_POOL, Scratch, ScriptedAws, assert_refused, ended, eventually, metric},
+    support::{Proxy, SANDBOX_USER_POOL, Scratch, ScriptedAws, allowed, assert_refused, ended},
 };
 
 /// Calls that are made together; more than the runtime has threads.
@@ -26,15 +26,6 @@ async fn gated(action: Action) -> (Arc<Semaphore>, ScriptedAws) {
     let gate = Arc::new(Semaphore::new(0));
     let answer = Rpc::of(action).answer().held_by(&gate);
     (gate, ScriptedAws::always(answer).await)
-}
-
-/// Waits until policy has let so many calls pass: each of them joins an equal one in the same breath.
-async fn in_flight(proxy: &Proxy, calls: usize) {
-    eventually(&format!("{calls} calls in flight"), async || {
-        let allowed = metric(proxy, "idp_proxy_policy_decisions_total{decision=\"allow\"}").await;
-        (allowed == u64::try_from(calls).ok()).then_some(())
-    })
-    .await;
 }
 
 #[tokio::test]
@@ -52,7 +43,7 @@ async fn equal_writes_of_one_caller_are_one_call_and_have_one_answer() {
             tokio::spawn(async move { client.create_identity_provider(request()).await.unwrap().into_inner() })
         });
         let calls: Vec<_> = calls.collect();
-        in_flight(&proxy, MANY).await;
+        allowed(&proxy, MANY).await;
         gate.add_permits(MANY);
         let answers = join_all(calls).await;
         assert!(answers.iter().all(|answer| answer.as_ref().unwrap() == answers[0].as_ref().unwrap()), "{what}");
@@ -100,7 +91,7 @@ async fn call_that_joined_says_so_in_the_audit_and_has_no_intent_of_its_own() {
     let first = call("first");
     aws.has_seen(1).await;
     let second = call("second");
-    in_flight(&proxy, 2).await;
+    allowed(&proxy, 2).await;
     gate.add_permits(2);
     join_all([first, second]).await;
     let audit = scratch.join("audit.log");
@@ -122,7 +113,7 @@ async fn equal_reads_are_one_call_whoever_asks() {
         tokio::spawn(async move { client.list_identity_providers(from(&format!("c{n}.ns"), list())).await.unwrap() })
     });
     let calls: Vec<_> = calls.collect();
-    in_flight(&proxy, MANY).await;
+    allowed(&proxy, MANY).await;
     gate.add_permits(MANY);
     join_all(calls).await;
     assert_eq!(aws.seen().len(), 1);
@@ -185,7 +176,7 @@ async fn caller_that_goes_away_or_has_no_time_does_not_take_the_others_with_it()
     let first = read(None);
     aws.has_seen(1).await;
     let second = read(None);
-    in_flight(&proxy, 2).await;
+    allowed(&proxy, 2).await;
     first.abort();
     aws.has_seen(2).await;
     gate.add_permits(2);

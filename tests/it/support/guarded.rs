@@ -4,7 +4,7 @@ use std::{path::Path, time::Duration};
 
 use serde_json::Value;
 
-use super::{Proxy, Scratch, process::UNLIMITED};
+use super::{Proxy, Scratch, http::metric, process::UNLIMITED};
 
 /// Longer than anything here takes on a busy machine; reached only when something hangs.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -23,6 +23,16 @@ pub(crate) async fn configured(scratch: &Scratch, toml: &str, endpoint: &str, mo
 /// Waits until `look` finds something, for what no log line tells.
 pub(crate) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     within(PATIENCE, what, &mut look).await
+}
+
+/// Waits until policy has let so many calls pass: each of them joins an equal one, or the queue, in the same breath. That they
+/// are in flight would not say that they have been read.
+pub(crate) async fn allowed(proxy: &Proxy, calls: usize) {
+    eventually(&format!("{calls} calls are allowed"), async || {
+        let allowed = metric(proxy, "idp_proxy_policy_decisions_total{decision=\"allow\"}").await;
+        (allowed == u64::try_from(calls).ok()).then_some(())
+    })
+    .await;
 }
 
 /// The same within a time that is promised.
