@@ -3,7 +3,7 @@
 use std::{
     fs::{File, OpenOptions},
     io::{self, Write},
-    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
+    os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -138,7 +138,7 @@ impl Log {
             is_regular: found.is_file(),
             file,
             looked_at: Instant::now(),
-            is_torn: false,
+            is_torn: found.is_file() && is_cut_off(path, found.len()),
             slowness: Slowness::default(),
         })
     }
@@ -152,7 +152,7 @@ impl Log {
             self.looked_at = now;
         }
         if self.is_torn {
-            // A line that was cut off by a full disk must not swallow the next one.
+            // A line that was cut off, by a full disk or the end of a process, must not swallow the next one.
             self.file.write_all(b"\n")?;
             self.is_torn = false;
         }
@@ -163,6 +163,15 @@ impl Log {
     fn is_moved(&self) -> bool {
         std::fs::metadata(&self.path).map_or(true, |there| (there.dev(), there.ino()) != self.identity)
     }
+}
+
+/// Whether a file of so many bytes lacks its last line break: whoever wrote there was killed in the midst of a line.
+fn is_cut_off(path: &Path, bytes: u64) -> bool {
+    let Some(last) = bytes.checked_sub(1) else { return false };
+    let mut end = [b'\n'];
+    // One that may be written and not read is taken to be whole.
+    let read = File::open(path).and_then(|file| file.read_exact_at(&mut end, last));
+    read.is_ok() && end != [b'\n']
 }
 
 #[cfg(test)]
@@ -189,6 +198,17 @@ mod tests {
             assert_eq!(slowness.is_handed_over(begun + after + took), is_handed_over, "{after:?}");
         }
         assert!(!slowness.is_handed_over(begun + took * (3 * SLOW_TIMES - 1)));
+    }
+
+    #[test]
+    fn a_line_that_a_killed_process_left_unfinished_does_not_swallow_the_next() {
+        let path = std::env::temp_dir().join(format!("idp-proxy-sink-torn-{}", std::process::id()));
+        for (before, after) in [("", "3\n"), ("1\n", "1\n3\n"), ("1\n2", "1\n2\n3\n")] {
+            std::fs::write(&path, before).unwrap();
+            Log::open(&path).unwrap().write(b"3\n", Instant::now()).unwrap();
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), after);
+        }
+        std::fs::remove_file(&path).unwrap();
     }
 
     #[test]

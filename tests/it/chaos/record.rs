@@ -31,6 +31,7 @@ pub(super) struct IntentLine {
 #[derive(Debug, Default)]
 struct Read {
     offset: u64,
+    was_killed: bool,
     calls: HashMap<String, Lines>,
     intents: Vec<IntentLine>,
 }
@@ -57,7 +58,12 @@ impl Record {
         let whole = text.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
         read.offset += whole as u64;
         for line in text[..whole].split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
-            let line: Value = serde_json::from_slice(line).expect("a line of the audit is JSON");
+            let line: Value = match serde_json::from_slice(line) {
+                Ok(line) => line,
+                // Its process was killed in the midst of it, before anything came of it.
+                Err(why) if why.is_eof() && read.was_killed => continue,
+                Err(why) => panic!("{why} in the audit: {}", String::from_utf8_lossy(line)),
+            };
             let text = |name: &str| line[name].as_str().unwrap_or_default().to_owned();
             let lines = read.calls.entry(text("request_id")).or_default();
             if line["stage"] == "intent" {
@@ -102,6 +108,7 @@ impl Record {
     /// The replica was killed: what is open now stays open.
     pub(super) fn tear(&self) {
         self.fresh(|read| {
+            read.was_killed = true;
             for lines in read.calls.values_mut().filter(|lines| lines.outcomes < lines.intents) {
                 lines.is_torn = true;
             }
