@@ -23,7 +23,7 @@ async fn measure(builds: &[&str]) {
     let start = |(number, build): (usize, &&str)| match *build {
         "naive" => Contender::Naive.start(&scratch, &aws, false),
         "echo" => Contender::Echo.start(&scratch, &aws, false),
-        build => Running::build(Path::new(build), number, &scratch, &aws),
+        build => Running::build(Path::new(build), number, &scratch, &aws, false),
     };
     let mut running: Vec<Running> = builds.iter().enumerate().map(start).collect();
     let mut costs = BTreeMap::<(Work, usize), Vec<Vec<f64>>>::new();

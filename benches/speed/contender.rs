@@ -41,7 +41,7 @@ impl Contender {
             Self::Direct => "aws-sdk-rust, no gRPC",
             Self::Echo => "bare tonic echo, no AWS",
             Self::Naive => "naive: tonic + aws-sdk-rust",
-            Self::NaiveReleased => "naive, built like idp-proxy",
+            Self::NaiveReleased => "naive, with LTO like idp-proxy",
             Self::Ours => "idp-proxy",
             Self::Envoy => "Envoy 1.40",
             Self::Node => "Node: grpc-js + AWS SDK v3",
@@ -124,10 +124,10 @@ pub(crate) struct Running {
 
 impl Running {
     /// Another build of the proxy.
-    pub(crate) fn build(binary: &Path, number: usize, scratch: &Scratch, aws: &Aws) -> Self {
+    pub(crate) fn build(binary: &Path, number: usize, scratch: &Scratch, aws: &Aws, is_tls: bool) -> Self {
         let name = format!("build-{number}");
         let mut command = ours(binary, scratch, &name, aws);
-        command.envs(aws.environment(false));
+        command.envs(aws.environment(is_tls));
         let process = Process::start(CORE, &command, &scratch.file(&format!("{name}.log")), Ready::Log);
         Self { contender: Contender::Ours, process }
     }

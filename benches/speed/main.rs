@@ -29,6 +29,7 @@ mod served;
 mod side_by_side;
 mod stages;
 mod table;
+mod train;
 mod work;
 
 use std::net::TcpListener;
@@ -48,6 +49,7 @@ fn main() {
         ["scale"] => scale::print(),
         ["side-by-side"] => side_by_side::print(),
         ["compare", ref builds @ ..] => compare::print(builds),
+        ["train", build] => train::run(build),
         ["policies", count] => print!("{}", work::policies(count.parse().unwrap())),
         ["gate", name, calls] => gate::run(name, calls.parse().unwrap(), 1),
         ["gate", address, calls, at_once] => gate::run(address, calls.parse().unwrap(), at_once.parse().unwrap()),
@@ -57,7 +59,7 @@ fn main() {
         ["echo"] => served::serve(listener(), None),
         ["naive"] => served::serve(listener(), Some(())),
         ["direct"] => direct::serve(),
-        _ => panic!("speed [stages | scale | side-by-side | compare FILE...]"),
+        _ => panic!("speed [stages | scale | side-by-side | compare FILE... | train FILE]"),
     }
 }
 

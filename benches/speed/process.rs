@@ -74,6 +74,14 @@ impl Process {
         Self { child, input, output, ready_after: begun.elapsed(), ready }
     }
 
+    /// Ends it as operators do, so that it does what it does at its end.
+    pub(crate) fn end(mut self) {
+        let id = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
+        let ended = self.child.wait().unwrap();
+        assert!(ended.success(), "it ended with {ended}");
+    }
+
     /// User and system time of all of its threads.
     pub(crate) fn cpu(&self) -> Duration {
         cpu_of(&format!("/proc/{}", self.child.id()))

@@ -175,7 +175,10 @@ impl Figures {
         }
         let alike = self.ratio(cell(Ours, CREATE_64), cell(Contender::NaiveReleased, CREATE_64));
         let Spread { median, least, most } = alike;
-        writeln!(text, "\nCPU of a create / naive built like idp-proxy, 64 at once: {median:.2} ({least:.2}-{most:.2})")
+        writeln!(
+            text,
+            "\nCPU of a create / naive with LTO like idp-proxy, 64 at once: {median:.2} ({least:.2}-{most:.2})"
+        )
     }
 }
 

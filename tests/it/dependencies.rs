@@ -163,7 +163,10 @@ async fn compiled(edges: &str) -> BTreeSet<String> {
 #[test]
 fn everything_that_the_scripts_build_is_as_the_lock_file_says() {
     let mut seen = 0;
-    for script in ["tests/run", "tests/fuzz/run", "deploy/docker/Dockerfile", "deploy/sbom.sh"] {
+    let release = ["deploy/release/build.sh", "deploy/release/train.sh"];
+    for script in
+        ["tests/run", "tests/fuzz/run", "deploy/docker/Dockerfile", "deploy/sbom.sh"].into_iter().chain(release)
+    {
         let text = std::fs::read_to_string(repository().join(script)).unwrap();
         for line in text.lines().filter(|line| !line.trim_start().starts_with('#')) {
             // What builds nothing, and a tool without the flag, before which cargo itself is asked.
@@ -174,7 +177,7 @@ fn everything_that_the_scripts_build_is_as_the_lock_file_says() {
             }
         }
     }
-    assert!(seen > 7, "{seen} commands");
+    assert!(seen > 9, "{seen} commands");
 }
 
 #[tokio::test]

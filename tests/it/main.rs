@@ -44,6 +44,7 @@ mod proofs;
 mod proto;
 mod quota;
 mod readme;
+mod release;
 mod rpcs;
 mod same_effect;
 
