@@ -77,9 +77,29 @@ impl Figures {
                     ratio.least,
                     ratio.most
                 )?;
+                if contender == Contender::Echo {
+                    self.floor_row(text)?;
+                }
             }
         }
         Ok(())
+    }
+
+    /// Bare tonic and the bare SDK, round by round: what a proxy that is made of them, built like them, costs at least.
+    fn floor(&self, at_once: usize) -> Vec<f64> {
+        let of = |contender| &self.raw[&(contender, false, Work::Create, at_once)];
+        of(Contender::Direct).iter().zip(of(Contender::Echo)).map(|(sdk, echo)| sdk + echo).collect()
+    }
+
+    fn floor_row(&self, text: &mut String) -> std::fmt::Result {
+        let naive = &self.raw[&(Contender::Naive, false, Work::Create, 64)];
+        let ratio = Spread::of(self.floor(64).iter().zip(naive).map(|(floor, naive)| floor / naive).collect());
+        let [one, many] = [1, 64].map(|at_once| Spread::of(self.floor(at_once)).median);
+        let Spread { median, least, most } = ratio;
+        writeln!(
+            text,
+            "| floor: the two together | {one:.0} us | {many:.0} us | - | {median:.2} ({least:.2}-{most:.2}) |"
+        )
     }
 
     fn works(&self, text: &mut String) -> std::fmt::Result {
@@ -173,12 +193,12 @@ impl Figures {
             };
             writeln!(text, "| {name} | {relation} {bound} | {:.2}{range} | {met} |", found.median)?;
         }
-        let alike = self.ratio(cell(Ours, CREATE_64), cell(Contender::NaiveReleased, CREATE_64));
-        let Spread { median, least, most } = alike;
-        writeln!(
-            text,
-            "\nCPU of a create / naive with LTO like idp-proxy, 64 at once: {median:.2} ({least:.2}-{most:.2})"
-        )
+        let with_lto = self.ratio(cell(Ours, CREATE_64), cell(Contender::NaiveReleased, CREATE_64));
+        let ours = &self.raw[&cell(Ours, CREATE_64)];
+        let floor = Spread::of(ours.iter().zip(self.floor(64)).map(|(ours, floor)| ours / floor).collect());
+        let [with_lto, floor] =
+            [with_lto, floor].map(|Spread { median, least, most }| format!("{median:.2} ({least:.2}-{most:.2})"));
+        writeln!(text, "\nA create of ours, 64 at once: {with_lto} of naive with LTO, {floor} of the floor.")
     }
 }
 

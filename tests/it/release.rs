@@ -14,12 +14,10 @@ fn release(name: &str) -> PathBuf {
 /// What `build.sh` asks cargo for, and what it says, where `rustc -vV` answers `compiler`, or what it does answer.
 async fn asked(compiler: Option<&str>, arguments: &[&str]) -> (String, String) {
     let scratch = Scratch::new();
+    let answer = compiler.map(|compiler| scratch.file("compiler.txt", compiler));
+    let rustc = answer.map(|file| format!("rustc() {{ [ \"$*\" = -vV ] && cat {}; }}\n", file.display()));
     // Bash reads it first. Functions, as programs that were just written can be busy.
-    let mut instead = "cargo() { echo \"${CARGO_ENCODED_RUSTFLAGS-}|$*\"; }\n".to_owned();
-    if let Some(compiler) = compiler {
-        let answer = scratch.file("compiler.txt", compiler);
-        instead += &format!("rustc() {{ [ \"$*\" = -vV ] && cat {}; }}\n", answer.display());
-    }
+    let instead = rustc.unwrap_or_default() + "cargo() { echo \"${CARGO_ENCODED_RUSTFLAGS-}|$*\"; }\n";
     let mut script = Command::new(release("build.sh"));
     let output = finish(script.args(arguments).env("BASH_ENV", scratch.file("instead.sh", instead))).await;
     assert!(output.status.success(), "{output:?}");
