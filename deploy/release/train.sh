@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Makes calls.profdata anew: builds a proxy that counts what it executes, and makes the calls of benches/speed to it. Needed after an
-# update of the compiler, useful after one of the dependencies; whatever has changed since is built without a profile, and is as correct.
-# Takes half an hour on 2 cores, 7 GiB, and rustup for llvm-profdata.
+# Makes calls.profdata anew: builds a proxy that counts what it executes, and makes the calls of benches/speed to it.
+# Needed after an update of the compiler or another version of idp-proxy, useful after an update of dependencies.
+# Half an hour on 2 cores, 7 GiB, and rustup for llvm-profdata.
 set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 cd "$here/../.."

@@ -19,7 +19,8 @@ async fn asked(compiler: Option<&str>, arguments: &[&str]) -> (String, String) {
     // Bash reads it first. Functions, as programs that were just written can be busy.
     let instead = rustc.unwrap_or_default() + "cargo() { echo \"${CARGO_ENCODED_RUSTFLAGS-}|$*\"; }\n";
     let mut script = Command::new(release("build.sh"));
-    let output = finish(script.args(arguments).env("BASH_ENV", scratch.file("instead.sh", instead))).await;
+    script.args(arguments).env_remove("CARGO_ENCODED_RUSTFLAGS");
+    let output = finish(script.env("BASH_ENV", scratch.file("instead.sh", instead))).await;
     assert!(output.status.success(), "{output:?}");
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     (text(&output.stdout), text(&output.stderr))
