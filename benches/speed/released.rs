@@ -20,7 +20,7 @@ pub(crate) fn released() -> &'static Released {
     static RELEASED: OnceLock<Released> = OnceLock::new();
     RELEASED.get_or_init(|| {
         eprintln!("building what is released");
-        let release = Command::new("deploy/release/build.sh");
+        let release = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/release/build.sh"));
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         cargo.args(["build", "--locked", "--release"]);
         Released { proxy: built(release, ["--bin", "idp-proxy"]), speed: built(cargo, ["--bench", "speed"]) }

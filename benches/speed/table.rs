@@ -17,6 +17,17 @@ impl Spread {
         rounds.sort_by(f64::total_cmp);
         Self { median: rounds[rounds.len() / 2], least: rounds[0], most: rounds[rounds.len() - 1] }
     }
+
+    /// The ratio of two costs, taken round by round.
+    fn of_ratios(above: &[f64], below: &[f64]) -> Self {
+        Self::of(above.iter().zip(below).map(|(above, below)| above / below).collect())
+    }
+}
+
+impl std::fmt::Display for Spread {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:.2} ({:.2}-{:.2})", self.median, self.least, self.most)
+    }
 }
 
 /// What a process is, at rest and after its work.
@@ -51,9 +62,8 @@ impl Figures {
         text
     }
 
-    /// The ratio of two costs, taken round by round.
     fn ratio(&self, above: Cell, below: Cell) -> Spread {
-        Spread::of(self.raw[&above].iter().zip(&self.raw[&below]).map(|(above, below)| above / below).collect())
+        Spread::of_ratios(&self.raw[&above], &self.raw[&below])
     }
 
     fn creates(&self, text: &mut String) -> std::fmt::Result {
@@ -67,15 +77,12 @@ impl Figures {
                 let ratio = self.ratio(at(64), (Contender::Naive, is_tls, Work::Create, 64));
                 writeln!(
                     text,
-                    "| {}{} | {:.0} us | {:.0} us | {:.0} | {:.2} ({:.2}-{:.2}) |",
+                    "| {}{} | {:.0} us | {:.0} us | {:.0} | {ratio} |",
                     contender.name(),
                     if is_tls { ", TLS to AWS" } else { "" },
                     one.median,
                     many.median,
                     self.rates[&at(64)].median,
-                    ratio.median,
-                    ratio.least,
-                    ratio.most
                 )?;
                 if contender == Contender::Echo {
                     self.floor_row(text)?;
@@ -85,21 +92,16 @@ impl Figures {
         Ok(())
     }
 
-    /// Bare tonic and the bare SDK, round by round: what a proxy that is made of them, built like them, costs at least.
+    /// Bare tonic and the bare SDK, round by round: the two halves of a proxy, each measured alone.
     fn floor(&self, at_once: usize) -> Vec<f64> {
         let of = |contender| &self.raw[&(contender, false, Work::Create, at_once)];
         of(Contender::Direct).iter().zip(of(Contender::Echo)).map(|(sdk, echo)| sdk + echo).collect()
     }
 
     fn floor_row(&self, text: &mut String) -> std::fmt::Result {
-        let naive = &self.raw[&(Contender::Naive, false, Work::Create, 64)];
-        let ratio = Spread::of(self.floor(64).iter().zip(naive).map(|(floor, naive)| floor / naive).collect());
+        let ratio = Spread::of_ratios(&self.floor(64), &self.raw[&(Contender::Naive, false, Work::Create, 64)]);
         let [one, many] = [1, 64].map(|at_once| Spread::of(self.floor(at_once)).median);
-        let Spread { median, least, most } = ratio;
-        writeln!(
-            text,
-            "| floor: the two together | {one:.0} us | {many:.0} us | - | {median:.2} ({least:.2}-{most:.2}) |"
-        )
+        writeln!(text, "| floor: the two together | {one:.0} us | {many:.0} us | - | {ratio} |")
     }
 
     fn works(&self, text: &mut String) -> std::fmt::Result {
@@ -186,18 +188,11 @@ impl Figures {
         for (name, found, relation, bound) in goals {
             let is_met = if relation == "<=" { found.median <= bound } else { found.median >= bound };
             let met = if is_met { "met" } else { "not met" };
-            let range = if found.least < found.most {
-                format!(" ({:.2}-{:.2})", found.least, found.most)
-            } else {
-                String::new()
-            };
-            writeln!(text, "| {name} | {relation} {bound} | {:.2}{range} | {met} |", found.median)?;
+            let found = if found.least < found.most { found.to_string() } else { format!("{:.2}", found.median) };
+            writeln!(text, "| {name} | {relation} {bound} | {found} | {met} |")?;
         }
         let with_lto = self.ratio(cell(Ours, CREATE_64), cell(Contender::NaiveReleased, CREATE_64));
-        let ours = &self.raw[&cell(Ours, CREATE_64)];
-        let floor = Spread::of(ours.iter().zip(self.floor(64)).map(|(ours, floor)| ours / floor).collect());
-        let [with_lto, floor] =
-            [with_lto, floor].map(|Spread { median, least, most }| format!("{median:.2} ({least:.2}-{most:.2})"));
+        let floor = Spread::of_ratios(&self.raw[&cell(Ours, CREATE_64)], &self.floor(64));
         writeln!(text, "\nA create of ours, 64 at once: {with_lto} of naive with LTO, {floor} of the floor.")
     }
 }

@@ -10,7 +10,7 @@ compiler="$(rustc -vV)"
 if [ "$compiler" = "$(cat "$here/compiler.txt")" ]; then
   export CARGO_ENCODED_RUSTFLAGS="-Cprofile-use=$here/calls.profdata"
 else
-  # It would name every function otherwise: nothing of the profile would fit.
+  # The compiler is part of every function's name: nothing of the profile would fit.
   echo "build.sh: calls.profdata was made by $(head -n 1 "$here/compiler.txt"), this is ${compiler%%$'\n'*}:" \
     "built without it, so a call costs more; train.sh makes it anew" >&2
 fi
