@@ -91,7 +91,12 @@ impl Book {
             lane.end_by(closing);
         }
         let mut ends = serve_all(lane, now);
+        let others_wait = lane.waiting().next().is_some();
         if let Some(own) = take(&mut ends, ticket) {
+            if others_wait {
+                // For their pools; what it took of the lane's budget they may have counted on.
+                ends.extend(self.refuse_hopeless(place.lane, now));
+            }
             return (Answer::Ends(own), ends);
         }
         let loser = if self.waiting() > self.waiting_max { self.loser(caller) } else { None };

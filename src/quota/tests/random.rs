@@ -121,6 +121,14 @@ fn run(steps: &[Step]) {
     }
 }
 
+/// Found by chance: calls wait for their pools, and later ones, served at once, take what the lane had for them.
+#[test]
+fn who_is_put_off_by_a_call_that_need_not_wait_is_told_at_once() {
+    let ask = |caller, pool, patience_ms| Step::Ask { caller, pool, patience_ms };
+    let asks = [ask(0, 1, 1), ask(0, 1, 300), ask(0, 2, 300), ask(0, 3, 1), ask(0, 0, 1)];
+    run(&[&[Step::Throttle { pool: 2 }, Step::Pass { ms: 136 }], &asks[..]].concat());
+}
+
 proptest! {
     #![proptest_config(Config { cases: 100, failure_persistence: None, ..Config::default() })]
 
